@@ -1,0 +1,88 @@
+# `make demo` and `make test` do all their own set-up; on Debian or Ubuntu as root they install and start Docker if none answers.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+CLUSTER := molecule/simulation/clusters/two_spark.yml
+SIMULATE := PYTHONPATH=molecule $(BIN)/python -m simulation.cluster
+SCENARIOS := preflight discover image model caches serve deploy
+
+.PHONY: help
+help:
+	@echo "make demo       two simulated DGX Sparks, the deploy playbook, a chat completion"
+	@echo "make test       gates, unit tests and the scenarios that fit 25 minutes"
+	@echo "make test-all   every scenario"
+	@echo "make clean      remove the simulated cluster"
+
+$(VENV)/.ready: requirements-dev.txt
+	@echo "== Python environment"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet uv==0.13.9
+	UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip install --quiet --python $(BIN)/python --requirement requirements-dev.txt
+	@touch $@
+
+.PHONY: setup
+setup: $(VENV)/.ready
+
+.PHONY: host
+host: setup
+	@echo "== Docker and build tools"
+	@molecule/simulation/ensure-host
+
+.PHONY: up
+up: host
+	@echo "== Simulated nodes"
+	@$(SIMULATE) up $(CLUSTER)
+
+.PHONY: demo
+demo: up
+	@echo "== Deploy"
+	$(BIN)/ansible-playbook deploy_dsv4.yml -i inventories/sim_two_spark
+	@echo "== A chat completion from the head"
+	@hacking/ask inventories/sim_two_spark "Which two numbers multiply to 42?"
+
+.PHONY: gates
+gates: setup
+	@hacking/gates
+
+.PHONY: unit
+unit: setup
+	@echo "== Unit tests"
+	$(BIN)/python -m pytest tests/unit
+
+.PHONY: sanity
+sanity: setup
+	@hacking/sanity
+
+.PHONY: scenarios
+scenarios: up
+	@echo "== Scenarios"
+	@for scenario in $(SCENARIOS); do echo "== molecule: $$scenario"; $(BIN)/molecule test --scenario-name $$scenario || exit 1; done
+
+.PHONY: acceptance
+acceptance: up
+	@echo "== Acceptance: the short part"
+	$(BIN)/python -m pytest tests/acceptance -m "not long"
+
+.PHONY: acceptance-long
+acceptance-long: up
+	@echo "== Acceptance: the long part"
+	$(BIN)/python -m pytest tests/acceptance -m "long"
+
+.PHONY: test
+test: gates unit sanity scenarios acceptance
+	@echo "== All passed"
+
+.PHONY: test-all
+test-all: test acceptance-long
+	@echo "== All passed, the long part too"
+
+.PHONY: bench
+bench: up
+	@hacking/bench
+
+.PHONY: clean
+clean: setup
+	@if docker info >/dev/null 2>&1; then $(SIMULATE) down; fi

@@ -1,0 +1,139 @@
+# Copyright: (c) 2026, The dgx_spark.vllm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The images: a base, the node, the stand-in for the vLLM image.  Each is tagged by a hash of what went in, and built once."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import docker
+from docker.errors import APIError, BuildError, ImageNotFound
+
+from .access import HERE, say
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.images import Image
+
+PREFIX = "dgx-spark-sim/"
+UBUNTU, DEBIAN = PREFIX + "base:ubuntu-24.04", PREFIX + "base:bookworm"
+CONFLICT = 409
+LEFT_OUT = ("__pycache__", ".mypy_cache", ".ruff_cache")
+# What the recipe asks for; the stand-in answers to that name on the nodes.
+STAND_IN_NAME = "aidendle94/sparkrun-vllm-ds4-gb10:production-ready"
+
+
+class SimulationError(Exception):
+    """Says what was wanted, what was found and what to do."""
+
+
+def find(client: DockerClient, tag: str) -> Image | None:
+    """The image, if it is there."""
+    try:
+        return client.images.get(tag)
+    except ImageNotFound:
+        return None
+
+
+def content_hash(context: Path, *others: str) -> str:
+    """Over the names, modes and bytes of a build context, and whatever else decides the result."""
+    digest = hashlib.sha256("\0".join(others).encode())
+    for path in sorted(context.rglob("*")):
+        if path.is_file() and not set(LEFT_OUT) & set(path.parts):
+            executable = os.access(path, os.X_OK)
+            digest.update(b"%s\0%d\0" % (path.relative_to(context).as_posix().encode(), executable))
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]
+
+
+def base_image(client: DockerClient) -> Image:
+    """Ubuntu 24.04 where a registry answers, else Debian 12 from the package mirror."""
+    for tag in (UBUNTU, DEBIAN):
+        image = find(client, tag)
+        if image:
+            return image
+    say("pulling ubuntu:24.04")
+    try:
+        image = client.images.pull("ubuntu", "24.04")
+        image.tag(UBUNTU)
+        return client.images.get(UBUNTU)
+    except APIError as error:
+        say(f"no registry answers ({str(error.explanation or error).strip()[:80]}); bootstrapping Debian 12 instead, about a minute")
+    return bootstrap_debian(client)
+
+
+def bootstrap_debian(client: DockerClient) -> Image:
+    """mmdebstrap writes a tar, which Docker imports.  A failed bootstrap must not leave an empty image behind."""
+    if not shutil.which("mmdebstrap"):
+        raise SimulationError("no registry answers and mmdebstrap is not installed: run molecule/simulation/ensure-host")
+    left_out = [f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in ("man", "doc", "locale")]
+    command = ["mmdebstrap", "--quiet", "--variant=minbase", "--include=ca-certificates", *left_out, "bookworm", "-"]
+    bootstrap = subprocess.run(command, capture_output=True)
+    if bootstrap.returncode != 0 or not bootstrap.stdout:
+        raise SimulationError(f"mmdebstrap failed ({bootstrap.returncode}): {bootstrap.stderr.decode()[-400:]}")
+    repository, tag = DEBIAN.split(":")
+    client.api.import_image_from_data(bootstrap.stdout, repository=repository, tag=tag)
+    return client.images.get(DEBIAN)
+
+
+def ensure(client: DockerClient, name: str, context: Path, arguments: Mapping[str, str] | None = None) -> Image:
+    """The image of this context, built if there is none of this hash; the outdated one is removed."""
+    base = base_image(client)
+    tag = f"{PREFIX}{name}:{content_hash(context, str(base.id), repr(arguments))}"
+    image = find(client, tag)
+    if image:
+        return image
+    say(f"building {tag} (some minutes the first time)")
+    try:
+        image, _ = client.images.build(path=str(context), tag=tag, rm=True, buildargs={"BASE": base.tags[0], **(arguments or {})})
+    except BuildError as error:
+        lines = "".join(str(entry.get("stream", "")) for entry in error.build_log if isinstance(entry, dict))
+        raise SimulationError(f"building {tag} failed: {error.msg}\n{lines[-2000:]}") from error
+    remove_older(client, name, tag)
+    return image
+
+
+def remove_older(client: DockerClient, name: str, current: str) -> None:
+    """Earlier builds; one that a container still uses stays until the next time."""
+    for image in client.images.list(PREFIX + name):
+        for tag in image.tags:
+            if tag.startswith(PREFIX + name + ":") and tag != current:
+                try:
+                    client.images.remove(tag)
+                except APIError as error:
+                    if error.status_code != CONFLICT:
+                        raise
+
+
+def node_image(client: DockerClient) -> Image:
+    """A simulated Spark."""
+    return ensure(client, "node", HERE / "node")
+
+
+def stub_image(client: DockerClient) -> Image:
+    """The two stub libnccl, compiled."""
+    return ensure(client, "nccl-stubs", HERE / "stand_in" / "nccl")
+
+
+def stand_in_image(client: DockerClient) -> Image:
+    """What plays the vLLM image."""
+    image = ensure(client, "stand-in", HERE / "stand_in", {"STUBS": stub_image(client).tags[0]})
+    image.tag(STAND_IN_NAME)
+    return client.images.get(STAND_IN_NAME)
+
+
+def connect() -> DockerClient:
+    """The daemon; SimulationError if none answers."""
+    try:
+        client = docker.from_env()
+        client.ping()
+    except docker.errors.DockerException as error:
+        raise SimulationError(f"no Docker daemon answers ({error}): run molecule/simulation/ensure-host") from error
+    return client

@@ -1,0 +1,225 @@
+# Copyright: (c) 2026, The dgx_spark.vllm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The OpenAI-compatible server of rank 0."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Optional
+
+from . import VERSION, log
+from .engine import EngineDead, Head
+from .metrics import Metrics
+from .network import Fatal
+
+WORDS = [
+    "The",
+    "fabric",
+    "carries",
+    "every",
+    "byte",
+    "of",
+    "this",
+    "answer",
+    "from",
+    "one",
+    "node",
+    "to",
+    "the",
+    "other",
+    "and",
+    "back",
+    "again",
+    ".",
+]
+GOODBYE_SECONDS = 0.5
+
+
+class Server(ThreadingHTTPServer):
+    """Bound early, so that a busy port ends the start at once; it listens only when the engine is ready."""
+
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        super().__init__((options.host or "0.0.0.0", options.port), Handler, bind_and_activate=False)
+        try:
+            self.server_bind()
+        except OSError as error:
+            raise Fatal(f"OSError: [Errno {error.errno}] {error.strerror}") from error
+        self.options = options
+        self.names: list[str] = options.served_model_name or [options.model_tag]
+        # Without a key in it, VLLM_API_KEY asks for none.
+        self.keys = options.api_key or ([os.environ["VLLM_API_KEY"]] if os.environ.get("VLLM_API_KEY") else [])
+        self.token_seconds = float(os.environ.get("STAND_IN_TOKEN_SECONDS") or 0.002)
+        self.engine: Head
+        self.metrics: Metrics
+
+    def run(self, engine: Head, metrics: Metrics) -> None:
+        """Serve until the engine dies."""
+        self.engine, self.metrics = engine, metrics
+        self.server_activate()
+        log.raw(f"INFO:     Started server process [{os.getpid()}]")
+        log.raw("INFO:     Waiting for application startup.")
+        log.raw("INFO:     Application startup complete.")
+        self.serve_forever(poll_interval=0.2)
+
+    def end_soon(self) -> None:
+        """The engine is dead: answer what is asked in the next moments, then stop."""
+        log.line(log.API, "async_llm.py:729", "AsyncLLM output_handler failed.", "ERROR")
+        text = "vllm.v1.engine.exceptions.EngineDeadError: EngineCore encountered an issue. See stack trace (above) for the root cause."
+        log.line(log.API, "async_llm.py:729", text, "ERROR")
+        threading.Timer(GOODBYE_SECONDS, self.shutdown).start()
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One request."""
+
+    protocol_version = "HTTP/1.1"
+    server: Server
+
+    def do_GET(self) -> None:
+        """/health, /ping, /version, /metrics, /v1/models."""
+        if self.path in ("/health", "/ping"):
+            self.answer(503 if self.server.engine.dead else 200, b"", "text/plain")
+        elif self.path == "/version":
+            self.json(200, {"version": VERSION})
+        elif self.path == "/metrics":
+            self.answer(200, self.server.metrics.text().encode(), "text/plain; version=0.0.4; charset=utf-8")
+        elif self.admitted() and self.path == "/v1/models":
+            self.json(200, {"object": "list", "data": [self.model_card(name) for name in self.server.names]})
+        elif self.admitted():
+            self.json(404, {"detail": "Not Found"})
+
+    def do_POST(self) -> None:
+        """/v1/chat/completions and /v1/completions."""
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.path == "/ping":
+            self.do_GET()
+            return
+        if not self.admitted():
+            return
+        if self.path not in ("/v1/chat/completions", "/v1/completions"):
+            self.json(404, {"detail": "Not Found"})
+            return
+        try:
+            request = json.loads(body)
+            prompt = " ".join(str(m["content"]) for m in request["messages"]) if "chat" in self.path else str(request["prompt"])
+        except (ValueError, KeyError, TypeError) as error:
+            self.error(400, "BadRequestError", f"the request has no valid {error}")
+            return
+        if request.get("model", self.server.names[0]) not in self.server.names:
+            self.error(404, "NotFoundError", "The model `{}` does not exist.".format(request["model"]))
+            return
+        try:
+            self.complete(request, prompt)
+        except EngineDead as error:
+            self.error(500, "InternalServerError", str(error))
+            self.server.end_soon()
+
+    def admitted(self) -> bool:
+        """The key protects /v1 only."""
+        if not self.path.startswith("/v1") or not self.server.keys:
+            return True
+        if self.headers.get("Authorization", "") in ["Bearer " + key for key in self.server.keys]:
+            return True
+        self.json(401, {"error": "Unauthorized"})
+        return False
+
+    def model_card(self, name: str) -> dict[str, Any]:
+        """An entry of /v1/models."""
+        options = self.server.options
+        card = {"id": name, "object": "model", "created": int(time.time()), "owned_by": "vllm", "root": options.model_tag, "parent": None}
+        return {**card, "max_model_len": options.max_model_len, "permission": []}
+
+    def complete(self, request: dict[str, Any], prompt: str) -> None:
+        """All at once, or as server-sent events."""
+        chat = "chat" in self.path
+        wanted = request.get("max_completion_tokens") or request.get("max_tokens") or 16
+        count = min(int(wanted), len(WORDS))
+        reason = "stop" if count == len(WORDS) else "length"
+        head = {"id": ("chatcmpl-" if chat else "cmpl-") + uuid.uuid4().hex, "created": int(time.time()), "model": self.server.names[0]}
+        head["object"] = "chat.completion" if chat else "text_completion"
+        prompt_tokens = len(prompt.split()) + 4 * chat
+        usage = {"prompt_tokens": prompt_tokens, "completion_tokens": count, "total_tokens": prompt_tokens + count}
+        self.server.metrics.begin(prompt_tokens)
+        finished = ""
+        try:
+            words = self.generate(count)
+            if request.get("stream"):
+                self.stream(head, words, reason, chat, usage if (request.get("stream_options") or {}).get("include_usage") else None)
+            else:
+                text = "".join(words)
+                choice: dict[str, Any] = {"index": 0, "finish_reason": reason, "logprobs": None}
+                choice.update({"message": {"role": "assistant", "content": text}} if chat else {"text": text})
+                self.json(200, {**head, "choices": [choice], "usage": usage})
+            finished = reason
+        finally:
+            self.server.metrics.end(prompt_tokens, finished)
+
+    def generate(self, count: int) -> Iterator[str]:
+        """A word a step; each step goes to every rank and back."""
+        for number, word in enumerate(WORDS[:count]):
+            self.server.engine.step()
+            time.sleep(self.server.token_seconds)
+            self.server.metrics.token()
+            yield word if number == 0 else " " + word
+
+    def stream(self, head: dict[str, Any], words: Iterator[str], reason: str, chat: bool, usage: Optional[dict[str, int]]) -> None:
+        """Chunks; the first step is made before the status line, so that a dead engine is still answered with 500."""
+        kind = {"object": "chat.completion.chunk" if chat else "text_completion"}
+        first = next(words)
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream; charset=utf-8")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.close_connection = True
+
+        def event(piece: dict[str, Any]) -> None:
+            self.wfile.write(b"data: " + json.dumps({**head, **kind, **piece}).encode() + b"\n\n")
+            self.wfile.flush()
+
+        def choice(text: str, finish: Optional[str]) -> dict[str, Any]:
+            return {"index": 0, **({"delta": {"content": text}} if chat else {"text": text}), "finish_reason": finish}
+
+        event({"choices": [choice(first, None)]})
+        for word in words:
+            event({"choices": [choice(word, None)]})
+        event({"choices": [choice("", reason)]})
+        if usage:
+            event({"choices": [], "usage": usage})
+        self.wfile.write(b"data: [DONE]\n\n")
+
+    def error(self, status: int, kind: str, text: str) -> None:
+        """As the OpenAI API puts it."""
+        self.json(status, {"error": {"message": text, "type": kind, "param": None, "code": status}})
+
+    def json(self, status: int, content: dict[str, Any]) -> None:
+        """A JSON answer."""
+        self.answer(status, json.dumps(content).encode(), "application/json")
+
+    def answer(self, status: int, body: bytes, kind: str) -> None:
+        """Any answer."""
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """As uvicorn writes its access log."""
+        host, port = self.client_address[:2]
+        if len(args) > 1:
+            status = HTTPStatus(int(args[1]))
+            log.raw(f'INFO:     {host}:{port} - "{args[0]}" {status} {status.phrase}')
+        else:
+            log.raw("WARNING:  " + format % args)

@@ -1,0 +1,79 @@
+# Copyright: (c) 2026, The dgx_spark.vllm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: recipe
+short_description: Read and check a recipe
+version_added: 0.1.0
+author: The dgx_spark.vllm authors (@dgx-spark-vllm)
+description:
+  - Reads the recipe of that name, which says how a model is served, and checks it.
+  - What is wrong in it is reported in one message that names each key, what was found and what was wanted.
+options:
+  _terms:
+    description:
+      - Names of recipes of the collection, or paths of YAML files that end in C(.yml).
+    type: list
+    elements: string
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Show the arguments of a recipe
+  ansible.builtin.debug:
+    msg: "{{ lookup('dgx_spark.vllm.recipe', 'dsv4-flash-b12x-1m').arguments }}"
+"""
+
+RETURN = r"""
+_raw:
+  description:
+    - The recipes, as read.
+  type: list
+  elements: dict
+"""
+
+import os
+import typing as t
+
+import yaml
+from ansible.errors import AnsibleLookupError
+from ansible.plugins.lookup import LookupBase
+
+from ansible_collections.dgx_spark.vllm.plugins.module_utils import _recipe
+
+# Beside plugins/, both in an installed collection and in a checkout.
+RECIPES = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "recipes")
+
+
+def names() -> list[str]:
+    """Names of the recipes that come with the collection, sorted."""
+    return sorted(name[:-4] for name in os.listdir(RECIPES) if name.endswith(".yml"))
+
+
+def read(term: str) -> dict[str, t.Any]:
+    """The recipe called `term`, or in the file `term`; raises AnsibleLookupError with all that is wrong in it."""
+    if term.endswith(".yml"):
+        path, name = os.path.expanduser(term), os.path.basename(term)[:-4]
+    else:
+        path, name = os.path.join(RECIPES, f"{term}.yml"), term
+    if not os.path.isfile(path):
+        known = names()
+        raise AnsibleLookupError(f"no recipe {term!r}{_recipe.nearest(term, known)}; the recipes are: {', '.join(known)}")
+    with open(path, encoding="utf-8") as file:
+        try:
+            recipe = yaml.safe_load(file)
+        except yaml.YAMLError as error:
+            raise AnsibleLookupError(f"recipe {path} is not YAML: {error}") from error
+    found = _recipe.problems(recipe, name)
+    if found:
+        raise AnsibleLookupError("\n".join(found))
+    return recipe
+
+
+class LookupModule(LookupBase):
+    def run(self, terms: list[str], variables: t.Optional[dict[str, t.Any]] = None, **kwargs: t.Any) -> list[dict[str, t.Any]]:
+        self.set_options(var_options=variables, direct=kwargs)
+        return [read(term) for term in terms]

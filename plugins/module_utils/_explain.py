@@ -1,0 +1,44 @@
+# Copyright (c) 2026, The dgx_spark.vllm authors
+# Simplified BSD License (see https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+"""A plan for people: what was decided, and why."""
+
+from __future__ import annotations
+
+import typing as t
+
+HEADINGS = ("RANK", "HOST", "ADDRESS", "RAIL", "INTERFACE", "IPV4", "NETWORK", "GID", "MTU")
+
+
+def explain(plan: t.Mapping[str, t.Any]) -> list[str]:
+    """Return the lines of a table of ranks and rails, and below it what NCCL is told about GIDs on each node, and why."""
+    if not plan["nodes"]:
+        return ["no plan: no rails could be chosen, see the findings"]
+    rows: list[tuple[str, ...]] = [HEADINGS]
+    for host, node in plan["nodes"].items():
+        first = (str(node["rank"]), host, node["host_ip"])
+        for rail in node["rails"]:
+            name = f"{rail['device']}:{rail['port']}"
+            values = (name, rail["netdev"], rail["ipv4"], rail["network"], _or_dash(rail["gid_index"]), _or_dash(rail["mtu"]))
+            rows.append((*first, *values))
+            first = ("", "", "")
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
+    return [
+        f"{plan['topology']} of {len(plan['nodes'])} nodes, master {plan['master_addr']}, plan {plan['hash'][:16]}",
+        *("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows),
+        *(f"{host}: {_setting(node)}" for host, node in plan["nodes"].items()),
+    ]
+
+
+def _or_dash(value: t.Any) -> str:
+    return "-" if value is None else str(value)
+
+
+def _setting(node: t.Mapping[str, t.Any]) -> str:
+    names = [name for name in ("NCCL_IB_GID_INDEX", "NCCL_IB_ADDR_RANGE") if name in node["env"]]
+    if not node["gid_reason"]:
+        return "no GID setting fits, see the findings"
+    setting = ", ".join(f"{name}={node['env'][name]}" for name in names) or "NCCL_IB_GID_INDEX is left unset"
+    return f"{setting}: {node['gid_reason']}"

@@ -1,0 +1,147 @@
+# Copyright (c) 2026, The dgx_spark.vllm authors
+# Simplified BSD License (see https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""What can be wrong with an inventory before any node is asked: hosts, head, names of variables.
+
+Every function returns findings (see `_findings`), so that a user sees all of them at once.
+"""
+
+from __future__ import annotations
+
+import difflib
+import typing as t
+
+from ._findings import finding
+
+# Host names of the example inventories, which nobody's node has.
+PLACEHOLDER = "REPLACE-ME"
+ROLES = ("preflight", "discover", "image", "model", "caches", "serve")
+# Variables of the cluster as a whole; those of a role are in its argument_specs.
+CLUSTER_VARIABLES = ("spark_group", "spark_head", "spark_known_variables")
+
+
+def nearest(word: str, known: t.Iterable[str]) -> str:
+    """`did you mean X?` for the known word nearest to `word`, or an empty text."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"did you mean {close[0]}?" if close else ""
+
+
+def host_findings(
+    hosts: list[str],
+    group: str,
+    head: t.Optional[str],
+    wanted_nodes: t.Optional[int],
+    addresses: dict[str, str],
+    inventory: str,
+    limit: t.Optional[str] = None,
+    limited_hosts: t.Optional[list[str]] = None,
+) -> list[dict[str, t.Any]]:
+    """Findings about the group: `hosts` in inventory order, `addresses` {host: ansible_host}, `inventory` the path that the user gave."""
+    placeholders = [host for host in hosts if PLACEHOLDER in addresses.get(host, host)]
+    if placeholders:
+        return [
+            finding(
+                "inventory.placeholder",
+                "error",
+                placeholders[0],
+                f"ansible_host of {', '.join(placeholders)} is still {PLACEHOLDER}",
+                "the names or addresses under which ssh reaches your nodes",
+                f"edit {inventory}",
+            )
+        ]
+    found = []
+    if len(hosts) < 2:
+        found.append(
+            finding(
+                "inventory.too-few-nodes",
+                "error",
+                group,
+                f"group {group} has {len(hosts)} host{'' if len(hosts) == 1 else 's'}{': ' + hosts[0] if hosts else ''}",
+                "two or more",
+                f"add the other nodes to group {group} in {inventory} (another group's name is given with -e spark_group=NAME)",
+            )
+        )
+    elif wanted_nodes is not None and len(hosts) != wanted_nodes:
+        found.append(
+            finding(
+                "inventory.node-count",
+                "error",
+                group,
+                f"group {group} has {len(hosts)} hosts",
+                f"{wanted_nodes}, for this playbook and recipe",
+                f"change the group in {inventory}, or choose a recipe for {len(hosts)} nodes with dsv4_recipe",
+            )
+        )
+    if head is not None and head not in hosts:
+        found.append(
+            finding(
+                "inventory.head-not-in-group",
+                "error",
+                head,
+                f"spark_head is {head}, which is not in group {group}",
+                f"one of {', '.join(hosts) or 'no host'}",
+                nearest(head, hosts) or "set spark_head to one of them, or leave it out: the first host is the head",
+            )
+        )
+    by_address: dict[str, list[str]] = {}
+    for host in hosts:
+        by_address.setdefault(addresses.get(host, host), []).append(host)
+    for address, names in by_address.items():
+        if len(names) > 1:
+            found.append(
+                finding(
+                    "inventory.same-machine",
+                    "error",
+                    names[1],
+                    f"{' and '.join(names)} are both {address}",
+                    "one host name for each machine",
+                    f"correct ansible_host in {inventory}",
+                )
+            )
+    left_out = [host for host in hosts if limited_hosts is not None and host not in limited_hosts]
+    if limit and left_out:
+        found.append(
+            finding(
+                "inventory.limited",
+                "error",
+                left_out[0],
+                f"--limit {limit} leaves out {', '.join(left_out)}",
+                "all hosts of the group, because the plan needs every node",
+                "run the playbook without --limit",
+            )
+        )
+    return found
+
+
+def variable_findings(variables: dict[str, dict[str, t.Any]], known: t.Iterable[str], inventory: str) -> list[dict[str, t.Any]]:
+    """Findings about variables that look like ours and are not: `variables` is {host: {name: value}}.
+
+    A name is taken for ours when it begins like a role of the collection, with `spark_` or with `dsv4_`.
+    """
+    known = sorted({*known, *CLUSTER_VARIABLES, "dsv4_recipe"})
+    prefixes = (*tuple(f"{role}_" for role in ROLES), "spark_", "dsv4_")
+    by_name: dict[str, list[str]] = {}
+    for host, names in variables.items():
+        allowed = names.get("spark_known_variables") or []
+        for name in names:
+            if name.startswith(prefixes) and name not in known and name not in allowed:
+                by_name.setdefault(name, []).append(host)
+    return [
+        finding(
+            "inventory.unknown-variable",
+            "error",
+            ", ".join(hosts),
+            f"variable {name}",
+            nearest(name, known) or "a variable of a role, as `ansible-doc -t role` lists them",
+            f"correct its name in {inventory}, or, if it is your own, add it to the list spark_known_variables",
+        )
+        for name, hosts in sorted(by_name.items())
+    ]
+
+
+def type_finding(host: str, variable: str, problem: str, wanted: str, inventory: str) -> dict[str, t.Any]:
+    """The finding for a variable whose value does not fit its argument spec."""
+    return finding("inventory.wrong-type", "error", host, f"{variable}: {problem}", wanted, f"correct {variable} in {inventory}")

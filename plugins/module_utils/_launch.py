@@ -1,0 +1,187 @@
+# Copyright (c) 2026, The dgx_spark.vllm authors
+# Simplified BSD License (see https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""What runs on one node: recipe + plan + host -> argument vector, environment, mounts, and the two files that the launcher reads.
+
+Nothing here is executed and nothing goes through a shell: `launch.json` holds lists, `static.env` one NAME=value a line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import typing as t
+
+NCCL_PATH = "/opt/dgx-spark/nccl/libnccl.so.2"
+# What the launcher chooses anew at every start, because GID indexes move: never in the files, nor in their hash.
+LIVE_NAMES = ("NCCL_IB_GID_INDEX", "NCCL_IB_ADDR_RANGE", "NCCL_IB_ADDR_FAMILY", "NCCL_IB_ROCE_VERSION_NUM")
+_GPU_OPTIONS = {
+    "gpus": ["--gpus", "all"],
+    "cdi": ["--device", "nvidia.com/gpu=all"],
+    "runtime": ["--runtime", "nvidia"],
+}
+
+
+class LaunchError(ValueError):
+    """The recipe, the plan and the results of the roles do not make a launch; the text says what was found and what was wanted."""
+
+
+def canonical(data: t.Any) -> str:
+    """The same JSON text for the same data, whatever the order of its keys."""
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def sha256(data: t.Any) -> str:
+    """SHA-256 (hex) of the canonical JSON of `data`."""
+    return hashlib.sha256(canonical(data).encode()).hexdigest()
+
+
+def arguments_to_argv(arguments: dict[str, t.Any]) -> list[str]:
+    """`{block-size: 256, trust-remote-code: true, x-config: {a: 1}}` as the words of a command line, in the recipe's order.
+
+    True is the bare option; mappings and lists become JSON, which is how vLLM takes them.
+    """
+    argv: list[str] = []
+    for option, value in arguments.items():
+        argv.append(f"--{option}")
+        if value is True:
+            continue
+        # The order of a JSON argument's keys is the recipe's own: it is one word of the common vector.
+        argv.append(json.dumps(value, separators=(",", ":")) if isinstance(value, (dict, list)) else str(value))
+    return argv
+
+
+def render(
+    recipe: dict[str, t.Any],
+    plan: dict[str, t.Any],
+    host: str,
+    image: dict[str, t.Any],
+    model: dict[str, t.Any],
+    caches: dict[str, t.Any],
+    api: dict[str, t.Any],
+    gpu: str = "gpus",
+    rail_wait_seconds: int = 600,
+    extra_arguments: t.Optional[dict[str, t.Any]] = None,
+    extra_environment: t.Optional[dict[str, str]] = None,
+) -> dict[str, t.Any]:
+    """Render what `host` runs.
+
+    `image`: `reference`, `key`.  `model`: `argument` (what vLLM is given), `revision` (or empty), `environment`, `mounts` (host paths that
+    appear at the same path in the container, or {source, target, read_only}), `link_targets` (folders that the model's links lead to; they
+    appear at the same path), `read_only`.  `caches`: `mounts`, `environment`.
+    `api`: `address`, `port`.  `gpu`: `gpus`, `cdi` or `runtime`.
+
+    Returns `argv_common`, `argv_rank`, `entrypoint`, `env`, `env_unset`, `mounts`, `hash` (equal on every rank, or the launch must not
+    happen), `launch` (the content of launch.json), `static_env` (the content of static.env).
+    """
+    node = plan["nodes"].get(host)
+    if node is None:
+        raise LaunchError(
+            f"{host} is not in the plan, which has {', '.join(plan['nodes']) or 'no node'}; run the discover role on the whole group"
+        )
+    if len(plan["nodes"]) != recipe["nodes"]:
+        raise LaunchError(
+            f"recipe {recipe['name']} is for {recipe['nodes']} nodes, the plan has {len(plan['nodes'])}; choose another recipe or group"
+        )
+    argv_common = _argv_common(recipe, plan, model, extra_arguments or {})
+    argv_rank = ["--node-rank", str(node["rank"])]
+    argv_rank += ["--headless"] if node["rank"] else ["--host", str(api["address"]), "--port", str(api["port"])]
+    env_common = {**recipe["environment"], **caches["environment"], **(extra_environment or {})}
+    env_common.update({"LD_PRELOAD": NCCL_PATH, "VLLM_NCCL_SO_PATH": NCCL_PATH})
+    planned = {name: value for name, value in node["env"].items() if name not in LIVE_NAMES}
+    env = {**env_common, **model["environment"], **planned}
+    env_unset = sorted((set(node["env_unset"]) | set(LIVE_NAMES)) - set(env))
+    mounts = _mounts(recipe, model, caches)
+    common = {
+        "recipe": recipe["name"],
+        "image_key": image["key"],
+        "entrypoint": recipe["image"]["entrypoint"],
+        "argv": argv_common,
+        "env": env_common,
+        "container": {key: value for key, value in recipe["container"].items() if key != "mounts"},
+    }
+    launch: dict[str, t.Any] = {
+        "schema": 1,
+        "recipe": recipe["name"],
+        "rank": node["rank"],
+        "world_size": len(plan["nodes"]),
+        "hash": sha256(common),
+        "plan_hash": plan["hash"],
+        "image": image["reference"],
+        "image_key": image["key"],
+        "container": f"vllm-{recipe['name']}",
+        "docker_options": _docker_options(recipe["container"], mounts, gpu),
+        "stop_seconds": recipe["container"]["stop_seconds"],
+        "entrypoint": recipe["image"]["entrypoint"][0],
+        "command": [*recipe["image"]["entrypoint"][1:], *argv_common, *argv_rank],
+        "env_unset": env_unset,
+        "rails": [{key: rail[key] for key in ("device", "port", "netdev", "ipv4")} for rail in node["rails"]],
+        "rail_wait_seconds": rail_wait_seconds,
+        "host_ip": node["host_ip"],
+        "master_addr": plan["master_addr"],
+        "master_port": recipe["ports"]["master"],
+        "model": recipe["model"]["served_name"],
+        "max_model_len": {**recipe["arguments"], **(extra_arguments or {})}.get("max-model-len"),
+        "api": {"address": str(api["address"]), "port": int(api["port"])} if not node["rank"] else None,
+    }
+    static_env = "".join(f"{name}={value}\n" for name, value in sorted(env.items()))
+    # The running container carries this as a label: it tells whether what runs is what these two files say.
+    launch["launch_hash"] = sha256([launch, static_env])
+    return {
+        "argv_common": argv_common,
+        "argv_rank": argv_rank,
+        "entrypoint": recipe["image"]["entrypoint"],
+        "env": env,
+        "env_unset": env_unset,
+        "mounts": mounts,
+        "hash": launch["hash"],
+        "launch": launch,
+        "static_env": static_env,
+    }
+
+
+def _argv_common(recipe: dict[str, t.Any], plan: dict[str, t.Any], model: dict[str, t.Any], extra: dict[str, t.Any]) -> list[str]:
+    argv = [*recipe["image"]["command"], model["argument"], "--served-model-name", recipe["model"]["served_name"]]
+    if model.get("revision"):
+        argv += ["--revision", model["revision"]]
+    argv += arguments_to_argv({**recipe["arguments"], **extra})
+    argv += ["--nnodes", str(recipe["nodes"]), "--master-addr", plan["master_addr"], "--master-port", str(recipe["ports"]["master"])]
+    empty = [index for index, word in enumerate(argv) if word == ""]
+    if empty:
+        raise LaunchError(f"word {empty[0]} of the argument vector is empty (after {argv[empty[0] - 1]!r}); vLLM refuses empty words")
+    return argv
+
+
+def _mounts(recipe: dict[str, t.Any], model: dict[str, t.Any], caches: dict[str, t.Any]) -> list[dict[str, t.Any]]:
+    mounts = [_mount(mount) for mount in recipe["container"]["mounts"]]
+    mounts += [_mount(mount, model["read_only"]) for mount in model["mounts"]]
+    for folder in model["link_targets"]:
+        # A folder below one that is there already resolves without a mount of its own.
+        if not any(m["source"] == m["target"] and f"{folder}/".startswith(f"{m['source']}/") for m in mounts):
+            mounts.append(_mount(folder, model["read_only"]))
+    return mounts + [_mount(mount) for mount in caches["mounts"]]
+
+
+def _mount(mount: t.Union[str, dict[str, t.Any]], read_only: bool = False) -> dict[str, t.Any]:
+    if isinstance(mount, str):
+        mount = {"source": mount, "target": mount}
+    return {"source": mount["source"], "target": mount["target"], "read_only": bool(mount.get("read_only", read_only))}
+
+
+def _docker_options(container: dict[str, t.Any], mounts: list[dict[str, t.Any]], gpu: str) -> list[str]:
+    if gpu not in _GPU_OPTIONS:
+        raise LaunchError(f"gpu is {gpu!r}, wanted one of {', '.join(_GPU_OPTIONS)}")
+    options = ["--network", "host", "--ipc", container["ipc"], *_GPU_OPTIONS[gpu]]
+    for name, value in container["ulimits"].items():
+        options += ["--ulimit", f"{name}={value}"]
+    for capability in container["capabilities"]:
+        options += ["--cap-add", capability]
+    for device in container["devices"]:
+        options += ["--device", device]
+    for mount in mounts:
+        bind = f"type=bind,source={mount['source']},target={mount['target']}"
+        options += ["--mount", bind + (",readonly" if mount["read_only"] else "")]
+    return options

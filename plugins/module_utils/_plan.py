@@ -1,0 +1,170 @@
+# Copyright (c) 2026, The dgx_spark.vllm authors
+# Simplified BSD License (see https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+"""One plan for the whole cluster, from what every node reported: who is which rank, over which rails, with which environment."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import typing as t
+
+from . import _gid
+from ._findings import Finding, errors
+from ._plan_checks import address_findings, machine_findings, network_findings, port_findings
+from ._plan_ids import planned
+from ._rails import Common, Use, common_rails, no_common_finding, rails_of, unused_findings
+
+SCHEMA = 1
+
+UNSET = (
+    "HOST_IP",
+    "VLLM_PORT",
+    "NCCL_COMM_ID",
+    "NCCL_SOCKET_FAMILY",
+    "NCCL_IB_SUBNET_AWARE_ROUTING",
+    "NCCL_IB_SUBNET_PREFIX_LEN",
+    "UCX_NET_DEVICES",
+)
+"""Names that an image may bake in for the machine it was tried on, and that lead astray here: an address that vLLM no longer reads,
+the first port of every socket, a rendezvous of another cluster, another address family, the routing of rings, another machine's devices."""
+
+Observations = t.Mapping[str, t.Mapping[str, t.Any]]
+
+
+def plan(observations: Observations, head: t.Optional[str] = None, order: t.Optional[t.Sequence[str]] = None) -> dict[str, t.Any]:
+    """Return the plan for the hosts in `observations` (by host, what `_roce.observe` returned there).
+
+    `head` becomes rank 0 (default: the first host), the others follow in `order` (default: that of `observations`).
+
+    Returns `schema`, `topology` (``pair``, ``switch``, or None), `master_addr`, `hash` (SHA-256 hex of what must not change while the
+    cluster serves), `findings` (all of them, see `_plan_ids`), and `nodes` by host in the order of ranks: `rank`, `host_ip`,
+    `socket_ifname`, `rails`, `env`, `env_unset`, `gid_reason`. Where a finding is an error the plan must not be applied; `nodes` is
+    then empty if no rails could be chosen. The same input gives the same plan.
+    """
+    hosts = list(dict.fromkeys([*(order or ()), *observations]))
+    findings = _host_findings(hosts, head)
+    ranks = hosts if head not in hosts else [head, *(host for host in hosts if host != head)]
+    present = {host: observations[host] for host in ranks if _is_observation(observations.get(host))}
+    findings += [_missing(host, observations.get(host)) for host in ranks if host not in present]
+    findings += machine_findings(present)
+    for host, observation in present.items():
+        findings += port_findings(host, observation["devices"])
+
+    rails = {host: rails_of(observation["devices"]) for host, observation in present.items()}
+    findings += address_findings(list(rails), rails)
+    common: Common = {}
+    if len(ranks) > 1 and not _speechless(findings):
+        common = common_rails(ranks, rails)
+        findings += unused_findings(ranks, rails, common) if common else [no_common_finding(ranks, rails)]
+        findings += network_findings(common)
+
+    nodes = {}
+    for rank, host in enumerate(ranks if common else ()):
+        nodes[host], gid_findings = _node(host, rank, [members[host] for members in common.values()])
+        findings += gid_findings
+    master_addr = nodes[ranks[0]]["host_ip"] if nodes else None
+    return {
+        "schema": SCHEMA,
+        "topology": None if not nodes else "pair" if len(nodes) == 2 else "switch",
+        "master_addr": master_addr,
+        "hash": _hash(master_addr, nodes),
+        "findings": findings,
+        "nodes": nodes,
+    }
+
+
+def _host_findings(hosts: t.Sequence[str], head: t.Optional[str]) -> list[Finding]:
+    found = []
+    if len(hosts) < 2:
+        listing = f"{len(hosts)} host{'' if len(hosts) == 1 else 's'}{': ' if hosts else ''}{', '.join(hosts)}"
+        found.append(planned("inventory.too-few-nodes", None, listing, "two or more", "add the other nodes to the group"))
+    if head is not None and head not in hosts:
+        nearest = difflib.get_close_matches(head, hosts, n=1, cutoff=0.0)
+        remedy = f"did you mean {nearest[0]}?" if nearest else "name one of the group's hosts as head"
+        found.append(planned("inventory.head-not-in-group", None, f"head {head}", f"one of {', '.join(hosts) or 'no host'}", remedy))
+    return found
+
+
+def _is_observation(observation: t.Any) -> bool:
+    return isinstance(observation, t.Mapping) and isinstance(observation.get("devices"), list)
+
+
+def _missing(host: str, observation: t.Any) -> Finding:
+    said = observation.get("msg") if isinstance(observation, t.Mapping) else None
+    return planned(
+        "observation.missing",
+        host,
+        f"no list of devices{f' ({said})' if said else ''}",
+        "what roce_info returns",
+        "make the node reachable and run the play on the whole group, without --limit",
+    )
+
+
+def _speechless(findings: t.Iterable[Finding]) -> bool:
+    """Whether a node has nothing to be compared: its own error says so, and that there is no common network would only repeat it."""
+    return any(finding["id"].startswith(("observation.", "rdma.", "inventory.head")) for finding in errors(findings))
+
+
+def _node(host: str, rank: int, uses: t.Sequence[Use]) -> tuple[dict[str, t.Any], list[Finding]]:
+    choice = _gid.choose([{**use.device, "planned_ipv4": use.address} for use in uses])
+    env = {**environment(uses), **choice.env}
+    node = {
+        "rank": rank,
+        "host_ip": uses[0].address,
+        "socket_ifname": uses[0].device["netdev"],
+        "rails": [
+            {
+                "device": use.device["device"],
+                "port": use.device["port"],
+                "netdev": use.device["netdev"],
+                "ipv4": use.address,
+                "network": use.network,
+                "gid_index": choice.indexes[use.name],
+                "mtu": use.device["mtu"],
+            }
+            for use in uses
+        ],
+        "env": env,
+        "env_unset": sorted({*UNSET, *choice.env_unset} - set(env)),
+        "gid_reason": choice.reason,
+    }
+    if choice.error is None:
+        return node, []
+    return node, [planned(choice.error.id, host, choice.error.found, choice.error.wanted, choice.error.remedy)]
+
+
+def environment(uses: t.Sequence[Use]) -> dict[str, str]:
+    """Return the variables that bind a rank to its rails, without those of `_gid`. No value is empty.
+
+    NCCL reads names of interfaces and devices as prefixes unless `=` comes first; Gloo and the others read them as they are, and know no
+    `=`: each value is made from the name itself. NCCL_NET=IB makes NCCL stop where it would otherwise fall back to sockets in silence.
+    """
+    name = uses[0].device["netdev"]
+    return {
+        "VLLM_HOST_IP": uses[0].address,
+        "NCCL_NET": "IB",
+        "NCCL_IB_DISABLE": "0",
+        "NCCL_IB_HCA": "=" + ",".join(use.name for use in uses),
+        "NCCL_SOCKET_IFNAME": f"={name}",
+        "GLOO_SOCKET_IFNAME": name,
+        "TP_SOCKET_IFNAME": name,
+        "MN_IF_NAME": name,
+        "OMPI_MCA_btl_tcp_if_include": name,
+    }
+
+
+def _hash(master_addr: t.Optional[str], nodes: t.Mapping[str, t.Mapping[str, t.Any]]) -> str:
+    """GID indexes and MTUs are left out: they move while a cluster serves, and the launcher looks at them again at every start."""
+    lasting = {
+        host: {
+            **{key: node[key] for key in ("rank", "host_ip", "socket_ifname")},
+            "rails": [{key: rail[key] for key in ("device", "port", "netdev", "ipv4", "network")} for rail in node["rails"]],
+        }
+        for host, node in nodes.items()
+    }
+    text = json.dumps({"master_addr": master_addr, "nodes": lasting}, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,214 @@
+# Copyright (c) 2026, The dgx_spark.vllm authors
+# Simplified BSD License (see https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Is each node fit to run a rank, and are the nodes alike? What was observed against what is wanted; nothing is put right here."""
+
+from __future__ import annotations
+
+import collections
+import typing as t
+
+from ._findings import Finding, finding
+
+GIB = 1024**3
+GPU_CHOICES = ("auto", "gpus", "cdi", "runtime")
+Host = dict[str, t.Any]
+
+
+class PreflightError(ValueError):
+    """The filter was asked for something that cannot be; the text says what was found and wanted."""
+
+
+class Check(t.NamedTuple):
+    """One line of the table; `id` and `remedy` are empty where all is well."""
+
+    host: str
+    name: str
+    found: str
+    wanted: str
+    severity: str = "ok"
+    id: str = ""
+    remedy: str = ""
+
+
+class Wanted(t.NamedTuple):
+    min_memory_gib: t.Optional[float] = None
+    min_available_memory_gib: t.Optional[float] = None
+    min_free_disk_gib: t.Mapping[str, float] = {}
+    gpu: str = "auto"
+    check_infiniband: bool = True
+
+
+def judge(hosts: t.Mapping[str, Host], wanted: Wanted) -> dict[str, t.Any]:
+    """Judge the results of host_info, {name of the host: result}.
+
+    Returns `findings`, `rows` (the table, as aligned lines: host, check, found, wanted, verdict) and `gpu` {host: the chosen way or None}.
+    """
+    if wanted.gpu not in GPU_CHOICES:
+        raise PreflightError(f"gpu is {wanted.gpu!r}, wanted one of {', '.join(GPU_CHOICES)}")
+    checks = [check for host, seen in hosts.items() for check in _of_host(host, seen, wanted)]
+    checks += _parity(hosts)
+    return {
+        "findings": [_finding(check) for check in checks if check.id],
+        "rows": table([("host", "check", "found", "wanted", "verdict"), *((*check[:4], check.severity) for check in checks)]),
+        "gpu": {host: _chosen(seen, wanted.gpu) for host, seen in hosts.items()},
+    }
+
+
+def table(rows: t.Sequence[tuple[str, ...]]) -> list[str]:
+    """Lines of text with aligned columns."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+
+
+def _finding(check: Check) -> Finding:
+    return finding(check.id, check.severity, check.host if check.host != "all" else None, check.found, check.wanted, check.remedy)
+
+
+def _of_host(host: str, seen: Host, wanted: Wanted) -> t.Iterator[Check]:
+    yield _docker(host, seen["docker"])
+    yield _driver(host, seen["gpu"])
+    if seen["docker"]["reachable"]:
+        yield _gpu_way(host, seen, wanted.gpu)
+    if wanted.check_infiniband:
+        yield _infiniband(host, seen["infiniband"])
+    yield from _memory(host, seen, wanted)
+    for path, gib in wanted.min_free_disk_gib.items():
+        yield _disk(host, seen["disk"], path, gib)
+
+
+def _docker(host: str, docker: Host) -> Check:
+    row = Check(host, "docker", f"Docker {docker['version']}", "a Docker that answers")
+    if docker["reachable"]:
+        return row
+    if not docker["present"]:
+        remedy = "install Docker the way your system documents it (DGX OS brings it along); this collection does not"
+        return row._replace(found="no docker command", severity="error", id="host.docker-missing", remedy=remedy)
+    remedy = "start the daemon (systemctl start docker), or connect as a user who may use it (become: true)"
+    return row._replace(found=docker["error"], severity="error", id="host.docker-not-reachable", remedy=remedy)
+
+
+def _driver(host: str, gpu: Host) -> Check:
+    row = Check(host, "driver", f"{gpu['name']}, driver {gpu['driver']}", "a GPU that nvidia-smi sees")
+    if gpu["present"]:
+        return row
+    remedy = "see that nvidia-smi works on the node; after an update of the driver or kernel it does again once the node has been rebooted"
+    return row._replace(found=gpu["error"], severity="error", id="host.driver-missing", remedy=remedy)
+
+
+def _gpu_way(host: str, seen: Host, gpu: str) -> Check:
+    ways = seen["gpu_ways"]
+    row = Check(host, "gpu for docker", ", ".join(ways), "any way" if gpu == "auto" else gpu)
+    if _chosen(seen, gpu) is not None:
+        return row
+    found = f"only {', '.join(ways)}" if ways else "no way"
+    remedy = "set preflight_gpu to auto or to a way that the node has"
+    if not ways:
+        remedy = (
+            "see that the NVIDIA Container Toolkit is installed on the node: nvidia-container-runtime-hook is on PATH for gpus, "
+            "`nvidia-ctk cdi generate` has written a specification for cdi, daemon.json names the runtime nvidia for runtime"
+        )
+    wanted = "one of gpus, cdi, runtime" if gpu == "auto" else gpu
+    return row._replace(found=found, wanted=wanted, severity="error", id="host.gpu-not-available-to-docker", remedy=remedy)
+
+
+def _chosen(seen: Host, gpu: str) -> t.Optional[str]:
+    ways = seen["gpu_ways"]
+    if gpu == "auto":
+        return ways[0] if ways else None
+    return gpu if gpu in ways else None
+
+
+def _infiniband(host: str, infiniband: Host) -> Check:
+    row = Check(host, "rdma devices", f"{len(infiniband['nodes'])} in /dev/infiniband", "/dev/infiniband")
+    if infiniband["present"]:
+        return row
+    remedy = (
+        "plug in the cable between the nodes, for the adapter leaves the PCI bus without one; see that ib_uverbs and mlx5_ib are loaded; "
+        "without these devices NCCL would use TCP and not say so"
+    )
+    return row._replace(found="no RDMA device", severity="error", id="host.infiniband-missing", remedy=remedy)
+
+
+def _memory(host: str, seen: Host, wanted: Wanted) -> t.Iterator[Check]:
+    asked = [
+        (
+            "memory",
+            "memory_bytes",
+            wanted.min_memory_gib,
+            "error",
+            "host.memory-small",
+            "use a node or a recipe that fits; see that all memory is seen",
+        ),
+        (
+            "free memory",
+            "memory_available_bytes",
+            wanted.min_available_memory_gib,
+            "warning",
+            "host.memory-busy",
+            "end what else uses memory on the node, an old container among it (docker ps); GPU and system share this memory",
+        ),
+    ]
+    for name, key, gib, severity, identity, remedy in asked:
+        if not gib:
+            continue
+        size = seen[key] or 0
+        row = Check(host, name, f"{size / GIB:.1f} GiB", f"at least {gib:g} GiB")
+        yield row if size >= gib * GIB else row._replace(severity=severity, id=identity, remedy=remedy)
+
+
+def _disk(host: str, disk: list[Host], path: str, gib: float) -> Check:
+    entry = next((entry for entry in disk if entry["path"] == path), None)
+    if entry is None:
+        paths = ", ".join(entry["path"] for entry in disk) or "none"
+        raise PreflightError(f"min_free_disk_gib names {path}, and host_info on {host} looked at: {paths}; add it to paths")
+    where = f"{entry['filesystem']} at {entry['mount_point']}"
+    row = Check(host, f"disk {path}", f"{entry['free_bytes'] / GIB:.1f} GiB free ({where})", f"at least {gib:g} GiB free")
+    if entry["free_bytes"] >= gib * GIB:
+        return row
+    return row._replace(severity="error", id="host.disk-small", remedy=f"free space for {path}, or give it a larger file system")
+
+
+def _parity(hosts: t.Mapping[str, Host]) -> t.Iterator[Check]:
+    """What has to be alike on all nodes, one line for all of them."""
+    yield from _alike(
+        {host: seen["architecture"] for host, seen in hosts.items()},
+        ("architecture", "error", "host.architecture-differs"),
+        "take the other machines out of the group; the ranks of one model run one image",
+    )
+    yield from _alike(
+        {host: seen["kernel"] for host, seen in hosts.items()},
+        ("kernel", "warning", "host.kernel-differs"),
+        "boot the same kernel on all nodes, one that is known to work with RDMA; otherwise one rank may fail where the others do not",
+    )
+    yield from _alike(
+        {host: seen["gpu"]["driver"] for host, seen in hosts.items() if seen["gpu"]["driver"]},
+        ("driver", "warning", "host.driver-differs"),
+        "have the same driver on all nodes, by the system's own updates when the cluster is stopped; ranks are as fast as the slowest",
+    )
+    machines = collections.defaultdict(list)
+    for host, seen in hosts.items():
+        if seen["machine_id"] and seen["boot_id"]:
+            machines[(seen["machine_id"], seen["boot_id"])].append(host)
+    for names in machines.values():
+        if len(names) > 1:
+            found = f"{', '.join(names)} are one machine"
+            remedy = "correct the addresses (ansible_host) of these hosts in the inventory"
+            yield Check("all", "machines", found, "one machine per name", "error", "host.same-machine", remedy)
+
+
+def _alike(values: dict[str, str], identity: tuple[str, str, str], remedy: str) -> t.Iterator[Check]:
+    if len(values) < 2:
+        return
+    name, severity, finding_id = identity
+    by_value = collections.defaultdict(list)
+    for host, value in values.items():
+        by_value[value].append(host)
+    if len(by_value) == 1:
+        yield Check("all", name, next(iter(by_value)), "the same on all nodes")
+        return
+    found = "; ".join(f"{value} on {', '.join(names)}" for value, names in by_value.items())
+    yield Check("all", name, found, "the same on all nodes", severity, finding_id, remedy)

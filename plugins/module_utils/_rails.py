@@ -1,0 +1,143 @@
+# Copyright (c) 2026, The dgx_spark.vllm authors
+# Simplified BSD License (see https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+"""The rails of each node, and which of them the nodes have in common.
+
+A rail is one Ethernet port of an RDMA device that is active and has a network interface with an IPv4 address.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ._findings import Finding
+from ._plan_ids import planned
+
+Device = t.Mapping[str, t.Any]
+Rails = t.Mapping[str, t.Sequence[Device]]
+"""The rails of each host, in the order of PCI address and port."""
+
+
+class Use(t.NamedTuple):
+    """The address by which a node uses a rail."""
+
+    device: Device
+    address: str
+    network: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.device['device']}:{self.device['port']}"
+
+
+Common = dict[str, dict[str, Use]]
+"""By network, in the order of the head's rails: by host, the rail that is used there."""
+
+
+def rails_of(devices: t.Iterable[Device]) -> list[Device]:
+    """Return the ports that can carry a rail. Whether they have a usable GID is decided when one is chosen for their address."""
+    return [d for d in devices if d["link_layer"] == "Ethernet" and d["state"] == "ACTIVE" and d["netdev"] and d["ipv4"]]
+
+
+def describe(device: Device) -> str:
+    """Return ``rocep1s0f0:1 enp1s0f0np0 10.0.0.1/24`` with every address."""
+    addresses = ", ".join(f"{entry['address']}/{entry['prefix_length']}" for entry in device["ipv4"]) or "without IPv4"
+    return f"{device['device']}:{device['port']} {device['netdev'] or 'without interface'} {addresses}"
+
+
+def common_rails(order: t.Sequence[str], rails: Rails) -> Common:
+    """Return the networks that all hosts share. `order` has the head first: its rails decide the order.
+
+    Each rail is used once, each network once: a second rail of a node in the same network would answer for the first.
+    """
+    found: Common = {}
+    used = {host: set[int]() for host in order}
+    for network in dict.fromkeys(entry["network"] for device in rails[order[0]] for entry in device["ipv4"]):
+        members = {host: _member(rails[host], network, used[host]) for host in order}
+        if all(members.values()):
+            found[network] = {}
+            for host, member in members.items():
+                if member is not None:
+                    number, use = member
+                    used[host].add(number)
+                    found[network][host] = use
+    return found
+
+
+def _member(devices: t.Sequence[Device], network: str, used: set[int]) -> t.Optional[tuple[int, Use]]:
+    for number, device in enumerate(devices):
+        for entry in device["ipv4"]:
+            if number not in used and entry["network"] == network:
+                return number, Use(device, entry["address"], network)
+    return None
+
+
+def unused_findings(order: t.Sequence[str], rails: Rails, common: Common) -> list[Finding]:
+    """Return a warning for each rail that no common network uses, because its network is taken or not on every node."""
+    found = []
+    for host in order:
+        uses = [members[host] for members in common.values()]
+        for device in rails[host]:
+            if any(use.device is device for use in uses):
+                continue
+            networks = [entry["network"] for entry in device["ipv4"]]
+            taken = next((use for use in uses if use.network in networks), None)
+            found.append(_same_network(host, device, taken) if taken else _unshared(host, device, networks, rails))
+    return found
+
+
+def _same_network(host: str, device: Device, taken: Use) -> Finding:
+    return planned(
+        "rail.same-network",
+        host,
+        f"{describe(device)} in {taken.network}, the network of {describe(taken.device)}: only {taken.name} is used, its bandwidth is lost",
+        "each rail of a node in a network of its own",
+        f"give {device['netdev']} an address in another network, the same network on every node",
+    )
+
+
+def _unshared(host: str, device: Device, networks: t.Sequence[str], rails: Rails) -> Finding:
+    peers = [peer for peer in rails if peer != host and any(e["network"] in networks for d in rails[peer] for e in d["ipv4"])]
+    shared = (
+        f"only {', '.join(peers)} has too" if len(peers) == 1 else f"only {', '.join(peers)} have too" if peers else "no other node has"
+    )
+    return planned(
+        "rail.unshared",
+        host,
+        f"{describe(device)}, in a network that {shared}: the rail is not used",
+        f"a rail in {networks[0]} on every node",
+        f"address the other nodes' rails in {networks[0]}, or move {device['netdev']} to the network of the port at the cable's other end",
+    )
+
+
+def no_common_finding(order: t.Sequence[str], rails: Rails) -> Finding:
+    """Return the error for nodes without a network in common: a ring where all are connected through others, else nothing that works."""
+    listing = "; ".join(f"{host}: {', '.join(map(describe, rails[host])) or 'no rail'}" for host in order)
+    if len(order) > 2 and _connected(order, rails):
+        return planned(
+            "topology.unsupported",
+            None,
+            f"{len(order)} nodes that reach each other only through others ({listing}): a ring or a chain, which is not supported",
+            "two nodes on one cable, or any number of nodes with a rail in one common network (a switch)",
+            "connect the nodes by a switch, or make a group of two nodes that are cabled to each other",
+        )
+    return planned(
+        "rail.no-common",
+        None,
+        f"no network that all nodes share ({listing})",
+        "at least one rail of every node in one common network",
+        "check which port each cable is in, and give both of its ends addresses in one network with the same prefix length",
+    )
+
+
+def _connected(order: t.Sequence[str], rails: Rails) -> bool:
+    networks = {host: {entry["network"] for device in rails[host] for entry in device["ipv4"]} for host in order}
+    reached, waiting = {order[0]}, [order[0]]
+    while waiting:
+        here = networks[waiting.pop()]
+        new = [host for host in order if host not in reached and here & networks[host]]
+        reached.update(new)
+        waiting += new
+    return len(reached) == len(order)

@@ -1,0 +1,219 @@
+#!/usr/bin/python
+
+# Copyright: (c) 2026, The dgx_spark.vllm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: overlay_image
+short_description: Build an image on another to pin its NCCL
+version_added: 0.1.0
+author: The dgx_spark.vllm authors (@dgx-spark-vllm)
+description:
+  - Builds an image on O(base) that has the wanted NCCL at C(/opt/dgx-spark/nccl/libnccl.so.2), and changes nothing else in it.
+  - The image is built under the tag C(repository:key-candidate). Its library is copied out and read, and only if it is O(nccl_version) the
+    image gets the tag C(repository:key). So an image with that tag has been proven, and a build that was interrupted leaves none.
+extends_documentation_fragment:
+  - dgx_spark.vllm._attributes
+attributes:
+  check_mode:
+    support: full
+    details: Nothing is built, and neither the base image nor the wheel needs to be there.
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+requirements:
+  - The docker command line on the target, and the right to use it.
+options:
+  state:
+    description:
+      - V(present) builds the overlay unless it is there.
+      - V(absent) removes its tag and what an interrupted build may have left. The base image stays.
+    type: str
+    choices: [present, absent]
+    default: present
+  key:
+    description: The overlay's name, as made by P(dgx_spark.vllm.image_key#filter). It is the tag and a label of the image.
+    type: str
+    required: true
+  repository:
+    description: The repository part of the overlay's tag.
+    type: str
+    default: dgx-spark/vllm
+  base:
+    description: Reference of the image to build on. It must be on the node.
+    type: str
+  base_id:
+    description: Id of that image. The module fails if O(base) is another image by now. Needed if the overlay must be built.
+    type: str
+  nccl_version:
+    description: The version of NCCL that the overlay must have.
+    type: str
+  source:
+    description: Where NCCL comes from, a V(wheel) of PyPI or a package by V(apt). The latter needs a network and a source in the base.
+    type: str
+    choices: [wheel, apt]
+    default: wheel
+  wheel:
+    description: The wheel of C(nvidia-nccl-cu13) or C(nvidia-nccl-cu12) on the target. Needed with O(source=wheel).
+    type: path
+  apt_package:
+    description: Name and version of the package, such as V(libnccl2=2.30.4-1+cuda13.2). Needed with O(source=apt).
+    type: str
+  labels:
+    description: Further labels of the image.
+    type: dict
+    default: {}
+"""
+
+EXAMPLES = r"""
+---
+- name: Have the image with NCCL 2.30.4
+  dgx_spark.vllm.overlay_image:
+    base: aidendle94/sparkrun-vllm-ds4-gb10:production-ready
+    base_id: "{{ base.id }}"
+    key: "{{ base.id | dgx_spark.vllm.image_key(recipe.nccl) }}"
+    nccl_version: 2.30.4
+    wheel: /var/cache/dgx-spark/nvidia_nccl_cu13-2.30.4-py3-none-manylinux_2_18_aarch64.whl
+
+- name: Remove it
+  dgx_spark.vllm.overlay_image:
+    key: 6c1f4dd04f3a4d5b
+    state: absent
+"""
+
+RETURN = r"""
+reference:
+  description: The overlay's tag.
+  returned: success
+  type: str
+  sample: dgx-spark/vllm:6c1f4dd04f3a4d5b
+id:
+  description: Id of the overlay. V(none) with O(state=absent), and in check mode if it would be built.
+  returned: success
+  type: str
+  sample: sha256:0f6f2bbbc0a3f0ad6f1b3d3c36ac9e0d2f6ac2f4a6dd4f9b56c34ee5c5b5d3c1
+key:
+  description: The overlay's key.
+  returned: success
+  type: str
+  sample: 6c1f4dd04f3a4d5b
+nccl:
+  description: The NCCL in the overlay.
+  returned: O(state=present), if the overlay is there
+  type: dict
+  contains:
+    version:
+      description: Version of NCCL.
+      type: str
+      returned: always
+      sample: 2.30.4
+    cuda:
+      description: Version of CUDA that it was built with, or V(none) if that is not known.
+      type: str
+      returned: always
+      sample: "13.2"
+    code:
+      description: The version as C(ncclGetVersion) gives it.
+      type: int
+      returned: always
+      sample: 23004
+    source:
+      description:
+        - V(call) if the library was copied out of the new image and loaded, V(elf) if it could only be read.
+        - V(label) if the image was there already; it has been read when it got its tag.
+      type: str
+      returned: always
+      sample: call
+"""
+
+import os
+import shutil
+import sys
+import tempfile
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.dgx_spark.vllm.plugins.module_utils._docker import Docker, DockerError
+from ansible_collections.dgx_spark.vllm.plugins.module_utils._nccl import NcclError, examine
+from ansible_collections.dgx_spark.vllm.plugins.module_utils._overlay import Overlay, OverlayError
+from ansible_collections.dgx_spark.vllm.plugins.module_utils._overlay_build import Builder, labelled_nccl
+
+ARGUMENT_SPEC: dict[str, t.Any] = {
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "key": {"type": "str", "required": True, "no_log": False},
+    "repository": {"type": "str", "default": "dgx-spark/vllm"},
+    "base": {"type": "str"},
+    "base_id": {"type": "str"},
+    "nccl_version": {"type": "str"},
+    "source": {"type": "str", "choices": ["wheel", "apt"], "default": "wheel"},
+    "wheel": {"type": "path"},
+    "apt_package": {"type": "str"},
+    "labels": {"type": "dict", "default": {}},
+}
+
+
+def present(module: AnsibleModule, builder: Builder, overlay: Overlay) -> dict[str, t.Any]:
+    image = builder.existing()
+    if image is not None:
+        return {"changed": False, "id": image["Id"], "nccl": labelled_nccl(image)}
+    if module.check_mode:
+        return {"changed": True, "id": None}
+    directory = tempfile.mkdtemp(prefix="dgx-spark-overlay-", dir=module.tmpdir)
+    try:
+        image, nccl = builder.build(directory)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+    found = {name: value for name, value in nccl._asdict().items() if name in ("version", "cuda", "code", "source")}
+    return {"changed": True, "id": image["Id"], "nccl": found}
+
+
+def absent(module: AnsibleModule, builder: Builder) -> dict[str, t.Any]:
+    changed = bool(builder.removable_tags()) if module.check_mode else builder.absent()
+    return {"changed": changed, "id": None}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec=ARGUMENT_SPEC,
+        required_if=[
+            ("state", "present", ["base", "nccl_version"]),
+            ("source", "apt", ["apt_package"]),
+        ],
+        supports_check_mode=True,
+    )
+    state = module.params["state"]
+    if state == "present" and module.params["source"] == "wheel" and not module.params["wheel"]:
+        module.fail_json(msg="state is present and source is wheel but wheel is missing")
+    module.run_command_environ_update = {"LC_ALL": "C"}
+    docker = Docker(
+        lambda words, environment: module.run_command(words, environ_update=environment), module.get_bin_path("docker", required=True)
+    )
+    overlay = Overlay(
+        key=module.params["key"],
+        repository=module.params["repository"],
+        base=module.params["base"] or "",
+        base_id=module.params["base_id"] or "",
+        nccl_version=module.params["nccl_version"] or "",
+        source=module.params["source"],
+        wheel=module.params["wheel"],
+        apt_package=module.params["apt_package"],
+        labels={name: str(value) for name, value in module.params["labels"].items()},
+    )
+    builder = Builder(docker, overlay, lambda path: examine(path, module.run_command, sys.executable, os.uname().machine))
+    try:
+        result = present(module, builder, overlay) if state == "present" else absent(module, builder)
+    except (DockerError, NcclError, OverlayError, OSError) as error:
+        module.fail_json(msg=f"overlay {overlay.reference}: {error}")
+    if module._diff and result["changed"]:
+        tag = f"{overlay.reference}\n"
+        result["diff"] = {"before": "" if state == "present" else tag, "after": tag if state == "present" else ""}
+    module.exit_json(reference=overlay.reference, key=overlay.key, **result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""The check of an inventory as the playbooks call it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.dgx_spark.vllm.plugins.filter.inventory_findings import inventory_findings, role_options
+
+NODES = {"ada": {"ansible_host": "10.0.0.1"}, "bob": {"ansible_host": "10.0.0.2"}}
+CONTEXT = {"group": "spark_nodes", "inventory": "inventories/mine", "recipe": "dsv4-flash-b12x-1m"}
+
+
+def find(variables: Any = None, **change: Any) -> list[dict[str, Any]]:
+    hosts = {host: {**values, **(variables or {})} for host, values in NODES.items()}
+    return inventory_findings(hosts, list(hosts), **{**CONTEXT, **change})
+
+
+def test_a_sound_inventory_has_no_findings() -> None:
+    assert find({"serve_api_port": "8001", "image_pull": "never", "spark_head": "ada"}, head="ada") == []
+
+
+def test_an_unknown_recipe_is_answered_with_the_nearest() -> None:
+    found = find(recipe="dsv4-flash-b12x-2m")
+    assert [item["id"] for item in found] == ["inventory.recipe"]
+    assert "did you mean dsv4-flash-b12x-1m?" in found[0]["found"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "text"),
+    [
+        ({"serve_api_port": "eighty"}, "serve_api_port"),
+        ({"serve_extra_arguments": 3}, "serve_extra_arguments"),
+        ({"image_pull": "sometimes"}, "image_pull"),
+        ({"preflight_infiniband": "perhaps"}, "preflight_infiniband"),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_named_for_each_host(variables: dict[str, Any], text: str) -> None:
+    found = find(variables)
+    assert [(item["id"], item["host"]) for item in found] == [("inventory.wrong-type", "ada"), ("inventory.wrong-type", "bob")]
+    assert text in found[0]["found"]
+
+
+def test_the_value_of_a_secret_is_never_shown() -> None:
+    found = find({"serve_api_key": {"s3cr3t": 1}})
+    assert found == [] or "s3cr3t" not in str(found)
+
+
+def test_all_mistakes_are_named_at_once() -> None:
+    found = find({"serve_api_prot": 1, "image_pull": "x"}, head="eve")
+    assert {item["id"] for item in found} == {"inventory.head-not-in-group", "inventory.unknown-variable", "inventory.wrong-type"}
+
+
+def test_the_number_of_nodes_is_that_of_the_playbook_or_of_the_recipe() -> None:
+    assert find(expected_nodes=4)[0]["wanted"].startswith("4,")
+
+
+def test_secrets_are_marked() -> None:
+    assert role_options()["serve_api_key"]["no_log"] is True

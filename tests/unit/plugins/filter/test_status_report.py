@@ -1,0 +1,234 @@
+# Copyright: (c) 2026, The dgx_spark.vllm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import copy
+import json
+import typing as t
+
+import pytest
+
+from ansible_collections.dgx_spark.vllm.plugins.filter.status_report import FilterModule
+
+RAILS = [
+    {"device": "rocep1s0f0", "port": 1, "netdev": "enp1s0f0np0", "ipv4": "192.168.177.11", "network": "x", "gid_index": 3, "mtu": 9000},
+    {"device": "roceP2p1s0f0", "port": 1, "netdev": "enP2p1s0f0np0", "ipv4": "192.168.178.11", "network": "y", "gid_index": 5, "mtu": 9000},
+]
+PLAN = {
+    "topology": "pair",
+    "hash": "0123",
+    # The order of ranks is not that of names.
+    "nodes": {
+        "spark1": {"rank": 1, "host_ip": "192.168.177.12", "rails": []},
+        "spark2": {"rank": 0, "host_ip": "192.168.177.11", "rails": RAILS},
+    },
+}
+NCCL: dict[str, t.Any] = {
+    "version": "2.30.4",
+    "versions": ["2.30.4"],
+    "network": "IB",
+    "hcas": ["rocep1s0f0:1", "roceP2p1s0f0:1"],
+    "channels_ib": 32,
+    "channels_socket": 0,
+    "preload_ignored": False,
+}
+
+
+def node(number: int) -> dict[str, t.Any]:
+    launch = {
+        "recipe": "mini",
+        "rank": number,
+        "hash": "aa",
+        "launch_hash": f"l{number}",
+        "image_key": "0f0f",
+        "model": "mini-model",
+        "max_model_len": 512,
+        "api": None if number else {"address": "127.0.0.1", "port": 8000},
+    }
+    return {
+        "unit": "vllm@mini.service",
+        "loaded": True,
+        "enabled": True,
+        "active": True,
+        "unit_state": {"active": "active", "sub": "running", "result": "success", "restarts": 0, "invocation": "ab"},
+        "since": "2026-11-22T01:16:13Z",
+        "restarts": 0,
+        "container": {"exists": True, "running": True, "status": "running", "image": "vllm:0f0f", "labels": {}},
+        "launch_hash": f"l{number}",
+        "secret_stale": False,
+        "live_env": {"NCCL_IB_GID_INDEX": "3"},
+        "launch": launch,
+        "other_instances": [],
+    }
+
+
+def answer(number: int, state: str = "ready", **more: t.Any) -> dict[str, t.Any]:
+    model = None if number or state != "ready" else {"id": "mini-model", "max_model_len": 512}
+    completion = {"text": "x", "tokens": 1, "seconds": 0.1} if model else None
+    base = {
+        "state": state,
+        "rank": number,
+        "phase": "nccl" if number else "token",
+        "timeline": [],
+        "evidence": [],
+        "unknown_environment": [],
+    }
+    return {**base, "model": model, "completion": completion, "nccl": copy.deepcopy(NCCL), **more}
+
+
+class Cluster:
+    """A cluster that serves; tests break it."""
+
+    def __init__(self) -> None:
+        self.ranks: dict[str, t.Any] = {"spark1": node(1), "spark2": node(0)}
+        self.ready: dict[str, t.Any] = {"spark1": answer(1), "spark2": answer(0)}
+
+    def stop(self, host: str, active: str = "inactive", sub: str = "dead") -> None:
+        self.ranks[host].update(active=False, launch_hash=None)
+        self.ranks[host]["unit_state"].update(active=active, sub=sub)
+        self.ranks[host]["container"].update(running=False, status=None)
+        line = f"vllm@mini.service is {active}"
+        self.ready[host] = answer(self.ready[host]["rank"], "failed", evidence=[{"host": host, "line": line}])
+
+    def report(self) -> dict[str, t.Any]:
+        return FilterModule().filters()["status_report"](self.ranks, self.ready, PLAN)
+
+    def state(self) -> str:
+        return self.report()["document"]["state"]
+
+
+def test_a_cluster_that_brings_tokens_serves() -> None:
+    document = Cluster().report()["document"]
+
+    assert (document["state"], document["problems"], document["evidence"]) == ("serving", [], [])
+    assert (document["recipe"], document["topology"], document["plan_hash"], document["head"]) == ("mini", "pair", "0123", "spark2")
+    assert document["api"] == {"address": "127.0.0.1", "port": 8000}
+    assert document["model"] == {"id": "mini-model", "max_model_len": 512, "answers": True}
+    assert [(entry["host"], entry["rank"]) for entry in document["nodes"]] == [("spark2", 0), ("spark1", 1)]
+    json.dumps(document)
+
+
+def test_a_node_is_described_with_its_rails() -> None:
+    head = Cluster().report()["document"]["nodes"][0]
+
+    assert (head["unit"], head["container"], head["image_key"], head["restarts"]) == ("vllm@mini.service", "running", "0f0f", 0)
+    assert [(rail["device"], rail["netdev"], rail["ipv4"], rail["gid_index"]) for rail in head["rails"]] == [
+        ("rocep1s0f0", "enp1s0f0np0", "192.168.177.11", 3),
+        ("roceP2p1s0f0", "enP2p1s0f0np0", "192.168.178.11", 5),
+    ]
+    assert (head["nccl"]["version"], head["nccl"]["network"]) == ("2.30.4", "IB")
+
+
+def test_the_screen_tells_the_same() -> None:
+    assert Cluster().report()["lines"] == [
+        "Cluster: serving",
+        "  Recipe: mini, 2 nodes, topology pair",
+        "  API: http://127.0.0.1:8000 on spark2",
+        "  Model: mini-model, 512 tokens of context",
+        "Node spark2 (head, rank 0, 192.168.177.11)",
+        "  Unit: vllm@mini.service active (running) since 2026-11-22T01:16:13Z, 0 restarts, starts at boot",
+        "  Container: running, image vllm:0f0f, key 0f0f",
+        "  Phase: token",
+        "  NCCL: 2.30.4 over IB (rocep1s0f0:1, roceP2p1s0f0:1)",
+        "  Rail: rocep1s0f0:1  enp1s0f0np0  192.168.177.11  GID 3  MTU 9000",
+        "  Rail: roceP2p1s0f0:1  enP2p1s0f0np0  192.168.178.11  GID 5  MTU 9000",
+        "Node spark1 (worker, rank 1, 192.168.177.12)",
+        "  Unit: vllm@mini.service active (running) since 2026-11-22T01:16:13Z, 0 restarts, starts at boot",
+        "  Container: running, image vllm:0f0f, key 0f0f",
+        "  Phase: nccl",
+        "  NCCL: 2.30.4 over IB (rocep1s0f0:1, roceP2p1s0f0:1)",
+    ]
+
+
+def test_a_cluster_without_a_token_yet_starts() -> None:
+    cluster = Cluster()
+    cluster.ready["spark2"] = answer(0, "waiting")
+
+    assert cluster.state() == "starting"
+    assert "  Model: mini-model, 512 tokens of context (the API does not answer)" in cluster.report()["lines"]
+
+
+def test_a_cluster_of_stopped_ranks_is_stopped_and_not_failed() -> None:
+    cluster = Cluster()
+    for host in ("spark1", "spark2"):
+        cluster.stop(host)
+
+    assert cluster.state() == "stopped"
+    assert cluster.report()["document"]["evidence"] == []
+
+
+def test_a_rank_that_was_stopped_degrades_the_cluster() -> None:
+    cluster = Cluster()
+    cluster.stop("spark1")
+    cluster.ready["spark2"] = answer(0, "failed", evidence=[{"host": "x", "line": "the worker at 192.168.177.12 is gone"}])
+
+    assert cluster.state() == "degraded"
+
+
+@pytest.mark.parametrize(("active", "sub"), [("failed", "failed"), ("activating", "auto-restart")])
+def test_a_rank_that_died_fails_a_cluster_without_tokens(active: str, sub: str) -> None:
+    cluster = Cluster()
+    cluster.stop("spark1", active, sub)
+    cluster.ready["spark2"] = answer(0, "waiting")
+
+    assert cluster.state() == "failed"
+    assert "  spark1: vllm@mini.service is " + active in cluster.report()["lines"]
+    cluster.stop("spark2")
+    assert cluster.state() == "failed"
+
+
+def test_a_wrong_nccl_fails_a_cluster_that_starts_and_degrades_one_that_serves() -> None:
+    cluster = Cluster()
+    cluster.ready["spark1"]["nccl"]["network"] = "Socket"
+
+    assert cluster.state() == "degraded"
+    cluster.ready["spark2"] = answer(0, "waiting")
+    assert cluster.state() == "failed"
+
+
+def test_a_worker_whose_old_lines_are_gone_does_not_degrade_a_cluster_that_serves() -> None:
+    cluster = Cluster()
+    cluster.ready["spark1"] = answer(1, "waiting")
+
+    assert cluster.state() == "serving"
+
+
+@pytest.mark.parametrize(
+    ("change", "piece"),
+    [
+        ({"launch_hash": "old"}, "spark1: what runs is not what launch.json says"),
+        ({"secret_stale": True}, "spark1: secret.env is newer than the container"),
+        ({"other_instances": ["vllm@other.service"]}, "spark1: vllm@other.service runs or is enabled too"),
+        ({"launch": {"hash": "bb", "launch_hash": "l1"}}, "the ranks are configured differently (spark2 aa, spark1 bb)"),
+    ],
+)
+def test_what_is_wrong_with_a_rank_degrades_the_cluster(change: dict[str, t.Any], piece: str) -> None:
+    cluster = Cluster()
+    cluster.ranks["spark1"].update(change)
+    document = cluster.report()["document"]
+
+    assert document["state"] == "degraded"
+    assert any(piece in problem for problem in document["problems"]), document["problems"]
+
+
+def test_a_node_that_does_not_answer_is_unknown() -> None:
+    cluster = Cluster()
+    cluster.ranks["spark1"] = {"unreachable": True}
+    cluster.ready.pop("spark1")
+    document = cluster.report()["document"]
+
+    assert document["state"] == "degraded"
+    assert document["nodes"][1]["unit_state"] == "unknown"
+    assert "spark1: no answer, so its rank is unknown" in document["problems"]
+
+
+def test_a_group_on_which_nothing_was_deployed_is_stopped() -> None:
+    empty = {"unit": "vllm@mini.service", "loaded": False, "enabled": False, "active": False, "unit_state": None, "since": None}
+    empty |= {"restarts": None, "container": {"status": None}, "launch_hash": None, "secret_stale": False, "live_env": {}, "launch": None}
+    report = FilterModule().filters()["status_report"]({"spark1": {**empty, "other_instances": []}}, {}, {})
+
+    assert report["document"]["state"] == "stopped"
+    assert report["lines"][1] == "  Recipe: none, 1 nodes, topology unknown"
+    assert report["lines"][3:5] == ["  Model: not known", "Node spark1 (no rank, no address)"]

@@ -1,0 +1,148 @@
+"""Rendering of what one node runs."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any, Optional
+
+import pytest
+import yaml
+
+from ansible_collections.dgx_spark.vllm.plugins.module_utils import _launch
+
+RECIPE = yaml.safe_load((Path(__file__).parents[4] / "recipes" / "dsv4-flash-b12x-1m.yml").read_text())
+IMAGE = {"reference": "dgx-spark/vllm:0123456789abcdef", "key": "0123456789abcdef"}
+MODEL: dict[str, Any] = {
+    "argument": "deepseek-ai/DeepSeek-V4-Flash",
+    "revision": "c0ffee",
+    "environment": {"HF_HOME": "/home/ada/.cache/huggingface"},
+    "mounts": ["/home/ada/.cache/huggingface"],
+    "link_targets": ["/home/ada/.cache/huggingface/hub", "/data/blobs"],
+    "read_only": False,
+}
+CACHES = {
+    "mounts": [{"source": "/var/lib/dgx-spark/caches/0123456789abcdef", "target": "/var/cache/dgx-spark", "read_only": False}],
+    "environment": {"VLLM_CACHE_ROOT": "/var/cache/dgx-spark/vllm"},
+}
+API = {"address": "127.0.0.1", "port": 8000}
+
+
+def node(rank: int) -> dict[str, Any]:
+    address = f"192.168.100.{11 + rank}"
+    rail = {
+        "device": f"mlx5_{rank}",
+        "port": 1,
+        "netdev": "enp1s0f0np0",
+        "ipv4": address,
+        "network": "192.168.100.0/24",
+        "gid_index": 3,
+        "mtu": 9000,
+    }
+    return {
+        "rank": rank,
+        "host_ip": address,
+        "socket_ifname": "enp1s0f0np0",
+        "rails": [rail],
+        "env": {"VLLM_HOST_IP": address, "NCCL_IB_HCA": f"=mlx5_{rank}:1", "NCCL_IB_GID_INDEX": "3"},
+        "env_unset": ["HOST_IP", "NCCL_IB_ADDR_RANGE"],
+    }
+
+
+PLAN: dict[str, Any] = {"master_addr": "192.168.100.11", "hash": "plan", "nodes": {"ada": node(0), "bob": node(1)}}
+
+
+def render(host: str = "ada", recipe: Any = RECIPE, plan: Optional[dict] = None, **parts: Any) -> dict[str, Any]:
+    given: dict[str, Any] = {"image": IMAGE, "model": MODEL, "caches": CACHES, "api": API}
+    return _launch.render(recipe, plan or PLAN, host, **{**given, **parts})
+
+
+def test_the_common_vector_and_its_hash_are_equal_on_all_ranks() -> None:
+    head, worker = render("ada"), render("bob")
+    assert head["argv_common"] == worker["argv_common"]
+    assert head["hash"] == worker["hash"]
+    assert head["launch"]["launch_hash"] != worker["launch"]["launch_hash"]
+
+
+def test_only_the_rank_and_the_api_address_differ() -> None:
+    assert render("ada")["argv_rank"] == ["--node-rank", "0", "--host", "127.0.0.1", "--port", "8000"]
+    assert render("bob")["argv_rank"] == ["--node-rank", "1", "--headless"]
+
+
+def test_the_words_are_those_of_the_compose_file() -> None:
+    words = render()["argv_common"]
+    assert words[:6] == ["serve", "deepseek-ai/DeepSeek-V4-Flash", "--served-model-name", "deepseek-v4-flash", "--revision", "c0ffee"]
+    assert words[words.index("--speculative-config") + 1] == '{"method":"mtp","num_speculative_tokens":2}'
+    assert words[words.index("--max-model-len") + 1] == "1000000"
+    assert words[words.index("--enable-prefix-caching") + 1].startswith("--")
+    assert words[-6:] == ["--nnodes", "2", "--master-addr", "192.168.100.11", "--master-port", "25000"]
+
+
+def test_json_is_handed_over_without_a_shell_reading_it() -> None:
+    launch = render()["launch"]
+    assert launch["entrypoint"] == "bash"
+    assert launch["command"][:3] == ["-lc", 'exec /usr/local/bin/dsv4-vllm-entrypoint "$@"', "dsv4-vllm-entrypoint"]
+    assert all(json.loads(word) for word in launch["command"] if word.startswith("{"))
+
+
+def test_what_moves_between_starts_is_in_no_file_and_in_no_hash() -> None:
+    moved = copy.deepcopy(PLAN)
+    moved["nodes"]["ada"]["rails"][0].update(gid_index=5, mtu=1500)
+    moved["nodes"]["ada"]["env"]["NCCL_IB_GID_INDEX"] = "5"
+    assert render(plan=moved) == render()
+    assert "GID_INDEX" not in render()["static_env"]
+    assert "NCCL_IB_GID_INDEX" in render()["env_unset"]
+
+
+def test_one_file_is_preloaded_and_given_to_vllm() -> None:
+    env = render()["env"]
+    assert env["LD_PRELOAD"] == env["VLLM_NCCL_SO_PATH"] == "/opt/dgx-spark/nccl/libnccl.so.2"
+
+
+def test_nothing_is_set_and_removed_at_once_and_nothing_is_empty() -> None:
+    rendered = render()
+    assert not set(rendered["env"]) & set(rendered["env_unset"])
+    assert all(rendered["env"].values())
+
+
+def test_links_resolve_through_the_fewest_mounts() -> None:
+    targets = [mount["target"] for mount in render()["mounts"]]
+    assert targets == ["/etc/passwd", "/etc/group", "/home/ada/.cache/huggingface", "/data/blobs", "/var/cache/dgx-spark"]
+
+
+def test_a_read_only_model_leaves_the_caches_writable() -> None:
+    mounts = {mount["target"]: mount["read_only"] for mount in render(model={**MODEL, "read_only": True})["mounts"]}
+    assert mounts["/data/blobs"] and mounts["/home/ada/.cache/huggingface"] and not mounts["/var/cache/dgx-spark"]
+
+
+@pytest.mark.parametrize(
+    ("gpu", "words"),
+    [("gpus", ["--gpus", "all"]), ("cdi", ["--device", "nvidia.com/gpu=all"]), ("runtime", ["--runtime", "nvidia"])],
+)
+def test_gpus_are_asked_for_in_the_way_the_node_has(gpu: str, words: list[str]) -> None:
+    assert render(gpu=gpu)["launch"]["docker_options"][4:6] == words
+
+
+def test_an_extra_argument_replaces_the_recipes_on_every_rank() -> None:
+    rendered = render("bob", extra_arguments={"max-model-len": 262144})
+    assert rendered["argv_common"].count("--max-model-len") == 1
+    assert rendered["launch"]["max_model_len"] == 262144
+    assert rendered["hash"] != render("bob")["hash"]
+
+
+@pytest.mark.parametrize(
+    ("host", "change", "text"),
+    [
+        ("eve", {}, "eve is not in the plan, which has ada, bob"),
+        ("ada", {"nodes": 4}, "is for 4 nodes, the plan has 2"),
+    ],
+)
+def test_what_can_not_be_rendered_is_named(host: str, change: dict, text: str) -> None:
+    with pytest.raises(_launch.LaunchError, match=text):
+        render(host, recipe={**RECIPE, **change})
+
+
+def test_an_empty_word_is_refused() -> None:
+    with pytest.raises(_launch.LaunchError, match="after '--generation-config'"):
+        render(extra_arguments={"generation-config": ""})

@@ -1,0 +1,129 @@
+"""The launcher that each node runs at every start, without a controller."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.dgx_spark.vllm.plugins.module_utils import _gid, _roce
+
+SOURCE = Path(__file__).parents[3] / "roles" / "serve" / "files" / "launch.py"
+LAUNCH = {
+    "schema": 1,
+    "recipe": "r",
+    "rank": 1,
+    "container": "vllm-r",
+    "launch_hash": "abc",
+    "image": "dgx-spark/vllm:k",
+    "stop_seconds": 40,
+    "docker_options": ["--network", "host"],
+    "entrypoint": "bash",
+    "command": ["-lc", "x", '{"a": "$HOME %i"}'],
+    "env_unset": ["HOST_IP", "NCCL_IB_ADDR_RANGE"],
+    "rails": [{"device": "rocep1s0f0", "port": 1, "netdev": "enp1s0f0np0", "ipv4": "192.168.100.12"}],
+    "rail_wait_seconds": 0,
+}
+
+
+def device(**change: Any) -> dict[str, Any]:
+    found = {
+        "device": "rocep1s0f0",
+        "port": 1,
+        "netdev": "enp1s0f0np0",
+        "state": "ACTIVE",
+        "ipv4": [{"address": "192.168.100.12", "prefix_length": 24, "network": "192.168.100.0/24"}],
+        "gids": [
+            {"index": 0, "gid": "fe80::4ebb:47ff:fe00:1", "type": "v1", "netdev": "enp1s0f0np0", "ipv4": None},
+            {"index": 1, "gid": "fe80::4ebb:47ff:fe00:1", "type": "v2", "netdev": "enp1s0f0np0", "ipv4": None},
+            {"index": 2, "gid": "::ffff:192.168.100.12", "type": "v1", "netdev": "enp1s0f0np0", "ipv4": "192.168.100.12"},
+            {"index": 3, "gid": "::ffff:192.168.100.12", "type": "v2", "netdev": "enp1s0f0np0", "ipv4": "192.168.100.12"},
+        ],
+        "gid_index": 3,
+        "nccl_gid_index": 3,
+    }
+    return {**found, **change}
+
+
+@pytest.fixture
+def launcher(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    package = types.ModuleType("dgx_spark_vllm")
+    package._gid, package._roce = _gid, _roce  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "dgx_spark_vllm", package)
+    spec = importlib.util.spec_from_file_location("launch", SOURCE)
+    assert spec and spec.loader
+    module: Any = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.CONFIGURATION, module.RUNTIME = str(tmp_path / "etc"), str(tmp_path / "run")
+    (tmp_path / "etc" / "r").mkdir(parents=True)
+    (tmp_path / "etc" / "r" / "launch.json").write_text(json.dumps(LAUNCH))
+    monkeypatch.setattr(module, "remove", lambda launch: None)
+    return module
+
+
+def test_a_start_becomes_docker_run_with_todays_settings(launcher: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    seen: dict[str, Any] = {}
+    monkeypatch.setattr(launcher, "observe", lambda: {"devices": [device()]})
+    monkeypatch.setattr(launcher.os, "execve", lambda path, words, environment: seen.update(words=words, environment=environment))
+    monkeypatch.setenv("HOST_IP", "10.0.0.1")
+    assert launcher.main(["start", "r"]) == 0
+    words = seen["words"]
+    assert words[:4] == ["/usr/bin/docker", "run", "--name", "vllm-r"]
+    assert "dgx-spark.launch=abc" in words
+    assert words[-6:] == ["--entrypoint", "bash", "dgx-spark/vllm:k", "-lc", "x", '{"a": "$HOME %i"}']
+    files = [words[index + 1] for index, word in enumerate(words) if word == "--env-file"]
+    assert files == [f"{tmp_path}/etc/r/static.env", f"{tmp_path}/etc/r/secret.env", f"{tmp_path}/run/r/live.env"]
+    removed = [words[index + 1] for index, word in enumerate(words) if word == "--env"]
+    assert {"HOST_IP", "NCCL_IB_ADDR_RANGE"} <= set(removed)
+    # Docker removes what an image bakes in only when the client's own environment lacks the name.
+    assert not set(removed) & set(seen["environment"])
+    live = dict(line.split("=", 1) for line in (tmp_path / "run" / "r" / "live.env").read_text().splitlines())
+    assert not set(live) & set(removed)
+
+
+@pytest.mark.parametrize(
+    ("devices", "text"),
+    [
+        ([], "no such RDMA device; found none"),
+        ([device(device="mlx5_0")], "no such RDMA device; found mlx5_0"),
+        ([device(state="DOWN")], "port is DOWN, wanted ACTIVE"),
+        ([device(ipv4=[])], "found enp1s0f0np0 with no IPv4"),
+        ([device(ipv4=[{"address": "10.9.9.9", "prefix_length": 24, "network": "10.9.9.0/24"}])], "found enp1s0f0np0 with 10.9.9.9"),
+        ([device(gid_index=None)], "no RoCE v2 GID for 192.168.100.12 yet"),
+    ],
+)
+def test_a_rail_that_is_not_as_planned_is_named(
+    launcher: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any, devices: list, text: str
+) -> None:
+    monkeypatch.setattr(launcher, "observe", lambda: {"devices": devices})
+    assert launcher.main(["start", "r"]) == launcher.UNAVAILABLE
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert text in lines[0] and "enp1s0f0np0" in lines[0] and "run the deploy playbook again" in lines[0]
+
+
+def test_a_rail_that_comes_late_is_waited_for(launcher: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [{"devices": []}, {"devices": [device()]}]
+    monkeypatch.setattr(launcher, "observe", lambda: answers.pop(0))
+    monkeypatch.setattr(launcher, "POLL_SECONDS", 0)
+    assert [d["device"] for d in launcher.wait_for_rails({**LAUNCH, "rail_wait_seconds": 60})] == ["rocep1s0f0"]
+
+
+@pytest.mark.parametrize(
+    ("content", "text"), [(None, "can't be read"), ("{", "can't be read"), ('{"schema": 7}', "has schema 7, wanted 1")]
+)
+def test_a_file_that_can_not_be_used_is_named(launcher: Any, tmp_path: Path, capsys: Any, content: Any, text: str) -> None:
+    path = tmp_path / "etc" / "r" / "launch.json"
+    path.unlink() if content is None else path.write_text(content)
+    assert launcher.main(["start", "r"]) == launcher.UNUSABLE
+    assert text in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [[], ["start"], ["jump", "r"], ["start", "r", "x"]])
+def test_other_words_are_refused(launcher: Any, words: list[str]) -> None:
+    assert launcher.main(words) == 64
