@@ -41,7 +41,7 @@ demo: up
 	@echo "== Deploy"
 	$(BIN)/ansible-playbook deploy_dsv4.yml -i inventories/sim_two_spark
 	@echo "== A chat completion from the head"
-	@hacking/ask inventories/sim_two_spark "Which two numbers multiply to 42?"
+	$(BIN)/ansible-playbook hacking/ask.yml -i inventories/sim_two_spark -e "question='How many nodes does it take?'"
 
 .PHONY: gates
 gates: setup
@@ -81,7 +81,7 @@ test-all: test acceptance-long
 
 .PHONY: bench
 bench: up
-	@hacking/bench
+	@$(BIN)/python hacking/bench
 
 .PHONY: clean
 clean: setup

@@ -87,24 +87,27 @@ def ensure(client: DockerClient, name: str, context: Path, arguments: Mapping[st
     """The image of this context, built if there is none of this hash; the outdated one is removed."""
     base = base_image(client)
     tag = f"{PREFIX}{name}:{content_hash(context, str(base.id), repr(arguments))}"
-    image = find(client, tag)
-    if image:
-        return image
-    say(f"building {tag} (some minutes the first time)")
-    try:
-        image, _ = client.images.build(path=str(context), tag=tag, rm=True, buildargs={"BASE": base.tags[0], **(arguments or {})})
-    except BuildError as error:
-        lines = "".join(str(entry.get("stream", "")) for entry in error.build_log if isinstance(entry, dict))
-        raise SimulationError(f"building {tag} failed: {error.msg}\n{lines[-2000:]}") from error
+    image = find(client, tag) or build(client, tag, context, {"BASE": base.tags[0], **(arguments or {})})
     remove_older(client, name, tag)
     return image
 
 
+def build(client: DockerClient, tag: str, context: Path, arguments: Mapping[str, str]) -> Image:
+    """SimulationError with the end of the builder's log if it fails."""
+    say(f"building {tag} (a minute or two the first time)")
+    try:
+        image, _ = client.images.build(path=str(context), tag=tag, rm=True, buildargs=dict(arguments))
+    except BuildError as error:
+        lines = "".join(str(entry.get("stream", "")) for entry in error.build_log if isinstance(entry, dict))
+        raise SimulationError(f"building {tag} failed: {error.msg}\n{lines[-2000:]}") from error
+    return image
+
+
 def remove_older(client: DockerClient, name: str, current: str) -> None:
-    """Earlier builds; one that a container still uses stays until the next time."""
+    """Earlier builds, whatever else they are called; one that a container still uses stays until the next time."""
     for image in client.images.list(PREFIX + name):
-        for tag in image.tags:
-            if tag.startswith(PREFIX + name + ":") and tag != current:
+        if current not in image.tags:
+            for tag in image.tags:
                 try:
                     client.images.remove(tag)
                 except APIError as error:

@@ -15,7 +15,7 @@ from docker.errors import NotFound
 from docker.types import IPAMConfig, IPAMPool
 
 from .access import STATE, USER, public_key
-from .description import MTU, Cluster, Node
+from .description import MTU, Cluster, Node, host_address
 from .images import STAND_IN_NAME, SimulationError
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ FINGERPRINT = LABEL + ".fingerprint"
 # SYS_ADMIN and NET_ADMIN are what systemd, Docker and the NICs need; the rest makes root resemble root on a machine.
 CAPABILITIES = ["SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE", "SYS_BOOT", "SYS_NICE", "IPC_LOCK", "DAC_READ_SEARCH", "AUDIT_CONTROL"]
 BOOT_SECONDS = 90
+READ_ATTEMPTS = 10
 
 
 def create_network(client: DockerClient, cluster: Cluster, name: str, subnet: str, cable: bool = False) -> Network:
@@ -73,8 +74,8 @@ def create_node(client: DockerClient, cluster: Cluster, node: Node, networks: di
         network=lan.name,
         networking_config={str(lan.name): client.api.create_endpoint_config(ipv4_address=node.address, aliases=[node.name])},
     )
-    if "wifi" in networks:
-        networks["wifi"].connect(container)
+    if cluster.wifi:
+        networks["wifi"].connect(container, ipv4_address=host_address(cluster.wifi, node.id))
     for cable in node.cables.values():
         networks[f"cable{cable}"].connect(container)
     container.start()
@@ -94,6 +95,16 @@ def run_in(container: Container, *command: str) -> str:
     if status != 0:
         raise SimulationError(f"{container.name}: `{' '.join(command)}` ended with {status}: {output[-400:]}")
     return output
+
+
+def read_in(container: Container, *command: str) -> str:
+    """The output of a command that says something.  Docker 20.10 loses that of a short one now and then, so ask again."""
+    for _ in range(READ_ATTEMPTS):
+        output = run_in(container, *command)
+        if output:
+            return output
+        time.sleep(0.2)
+    raise SimulationError(f"{container.name}: `{' '.join(command)}` says nothing")
 
 
 def wait_for_boot(container: Container) -> None:
@@ -123,13 +134,13 @@ def put(container: Container, where: str, files: dict[str, bytes], owner: tuple[
 
 def user_ids(container: Container) -> tuple[int, int]:
     """uid and gid of the login user."""
-    return int(run_in(container, "id", "-u", USER)), int(run_in(container, "id", "-g", USER))
+    return int(read_in(container, "id", "-u", USER)), int(read_in(container, "id", "-g", USER))
 
 
 def admit_controller(container: Container) -> str:
     """Install the controller's key; returns the node's own host key, read through Docker and so not from the network."""
     put(container, f"/home/{USER}/.ssh", {"authorized_keys": public_key().encode() + b"\n"}, user_ids(container), 0o600)
-    return " ".join(run_in(container, "cat", "/etc/ssh/ssh_host_ed25519_key.pub").split()[:2])
+    return " ".join(read_in(container, "cat", "/etc/ssh/ssh_host_ed25519_key.pub").split()[:2])
 
 
 def inner_image_id(container: Container) -> str:

@@ -129,7 +129,7 @@ def _node(host: str, rank: int, uses: t.Sequence[Use]) -> tuple[dict[str, t.Any]
             for use in uses
         ],
         "env": env,
-        "env_unset": sorted({*UNSET, *choice.env_unset} - set(env)),
+        "env_unset": sorted({*UNSET, *choice.env_unset}),
         "gid_reason": choice.reason,
     }
     if choice.error is None:

@@ -115,7 +115,7 @@ def _unshared(host: str, device: Device, networks: t.Sequence[str], rails: Rails
 def no_common_finding(order: t.Sequence[str], rails: Rails) -> Finding:
     """Return the error for nodes without a network in common: a ring where all are connected through others, else nothing that works."""
     listing = "; ".join(f"{host}: {', '.join(map(describe, rails[host])) or 'no rail'}" for host in order)
-    if len(order) > 2 and _connected(order, rails):
+    if _connected(order, rails):
         return planned(
             "topology.unsupported",
             None,

@@ -82,7 +82,11 @@ def wait_for_rails(launch: dict) -> list:
     deadline = time.monotonic() + seconds
     while True:
         present, missing = missing_rails(launch["rails"], observe()["devices"])
-        missing += [f"rail {d['netdev']}: no RoCE v2 GID for {d['planned_ipv4']} yet" for d in present if d["gid_index"] is None]
+        missing += [
+            f"rail {d['netdev']}: no RoCE v2 GID for {d['planned_ipv4']} yet"
+            for d in present
+            if _gid.index_of(d["gids"], d["planned_ipv4"], d["netdev"]) is None
+        ]
         if not missing:
             return present
         if time.monotonic() >= deadline:

@@ -94,7 +94,7 @@ def test_a_start_becomes_docker_run_with_todays_settings(launcher: Any, monkeypa
         ([device(state="DOWN")], "port is DOWN, wanted ACTIVE"),
         ([device(ipv4=[])], "found enp1s0f0np0 with no IPv4"),
         ([device(ipv4=[{"address": "10.9.9.9", "prefix_length": 24, "network": "10.9.9.0/24"}])], "found enp1s0f0np0 with 10.9.9.9"),
-        ([device(gid_index=None)], "no RoCE v2 GID for 192.168.100.12 yet"),
+        ([device(gids=[])], "no RoCE v2 GID for 192.168.100.12 yet"),
     ],
 )
 def test_a_rail_that_is_not_as_planned_is_named(

@@ -71,7 +71,7 @@ class Server:
             joined = len(self.joined)
         if joined < world_size:
             waited = time.monotonic() - began + 1
-            text = f"Timed out after {waited} seconds waiting for clients. {joined}/{world_size} clients joined."
+            text = f"Timed out after {int(waited)} seconds waiting for clients. {joined}/{world_size} clients joined."
             raise Fatal("torch.distributed.DistStoreError: " + text)
 
 

@@ -64,6 +64,8 @@ CLEAN = [*both(0, LOCAL), *both(2, "10.0.0.1")]
         ([*CLEAN, *both(4, "fd00::1")], {"family": "AF_INET6", "addr_range": "fd00::/64"}, 5),
         ([*CLEAN, *both(5, "fd00::1")], {"family": "AF_INET6"}, 6),
         ([gid(0, LOCAL), gid(1, "10.0.0.1")], {"family": "AF_INET6", "table_length": 3}, 0),
+        ([gid(0, LOCAL), gid(1, "fd00::1")], {"family": "AF_INET6"}, 1),  # a link-local one is left even for the same version
+        (both(0, LOCAL), {"family": "AF_INET6"}, 0),  # and not taken for the right one
         ([gid(0, "10.0.0.1")], {"family": "AF_INET6", "table_length": 3}, 1),  # an empty entry is of the other family
         ([], {"table_length": 255}, 0),
         ([], {}, 0),

@@ -112,6 +112,16 @@ def test_an_address_in_the_common_network_is_used_though_it_is_not_the_first() -
     assert "NCCL_IB_ADDR_RANGE" not in node["env_unset"]
 
 
+def test_a_rail_with_addresses_in_two_common_networks_is_one_rail() -> None:
+    hosts = {}
+    for n in (1, 2):
+        ports = change(spark(n), "enp1s0f0np0", ipv4=(f"192.168.100.{n}/24", f"10.9.0.{n}/24"))
+        hosts[f"spark{n}"] = observed(change(ports, "enP2p1s0f0np0", link_layer="InfiniBand"))  # IP over InfiniBand is no rail
+    found = plan(hosts)
+    assert [[rail["ipv4"] for rail in node["rails"]] for node in found["nodes"].values()] == [["192.168.100.1"], ["192.168.100.2"]]
+    assert found["findings"] == []
+
+
 def test_ranks_may_differ_in_how_nccl_is_told_about_gids() -> None:
     first, second = spark(2)[0], spark(2)[2]
     ports = change(spark(2), first.netdev, gids=table(first, "10.9.0.2", "192.168.100.2"))

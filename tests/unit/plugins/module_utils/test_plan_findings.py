@@ -219,6 +219,10 @@ def test_all_findings_of_all_nodes_are_collected() -> None:
     ]
 
 
+def test_ports_that_do_not_name_their_cage_are_not_taken_for_twins() -> None:
+    assert plan(observations(two([port.but(cage="") for port in spark(2)])))["findings"] == []
+
+
 def test_made_up_addresses_of_bridges_do_not_make_two_nodes_one() -> None:
     hosts = observations(two(spark(2)))
     for observation in hosts.values():

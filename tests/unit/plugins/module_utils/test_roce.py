@@ -189,6 +189,10 @@ def test_a_software_device_is_understood_without_a_device_link() -> None:
     assert found["usable"]
 
 
+def test_a_software_device_without_any_gid_is_found_by_its_parent() -> None:
+    assert shown(software=True, gids={})["netdev"] == FIRST
+
+
 def test_a_software_device_without_parent_is_found_by_its_first_gid(tmp_path: Path) -> None:
     port = spark(1)[0].but(software=True)
     plant(tmp_path, [port])
