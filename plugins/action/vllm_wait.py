@@ -10,13 +10,15 @@ import time
 import typing as t
 
 from ansible import constants
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
 # Ansible makes this attribute when it starts, which a type checker can't see.
 C: t.Any = constants
 _POLL_SECONDS = 1.0
 _CALL_SECONDS = 15
+# A rank from which nothing was heard for longer than two calls has no process that asks it.
+_SILENCE_SECONDS = 2 * _CALL_SECONDS + 15
 
 
 class Board:
@@ -66,7 +68,11 @@ class ActionModule(ActionBase):
         while True:
             left = deadline - time.monotonic()
             arguments["timeout"] = max(1, min(_CALL_SECONDS, int(left)))
-            answer = self._execute_module(module_name="dgx_spark.vllm.vllm_ready", module_args=arguments, task_vars=task_vars)
+            try:
+                answer = self._execute_module(module_name="dgx_spark.vllm.vllm_ready", module_args=arguments, task_vars=task_vars)
+            except AnsibleConnectionFailure:
+                board.write(host, "failed")
+                raise
             if answer.get("failed") or "state" not in answer:
                 board.write(host, "failed")
                 return answer
@@ -77,12 +83,16 @@ class ActionModule(ActionBase):
 
     def _settled(self, board: Board, ranks: list[str], own: str, deadline: float) -> bool:
         """Whether waiting is over; a rank that is ready itself waits here for the others without asking its node again."""
+        patience = time.monotonic() + _SILENCE_SECONDS
         while True:
             states = board.states(ranks)
             if "failed" in states or all(state == "ready" for state in states) or time.monotonic() >= deadline:
                 return True
             if own == "waiting":
                 return False
+            if None in states and time.monotonic() >= patience:
+                # Some rank may be waiting for one of Ansible's processes, all of which are busy: make room for it.
+                return True
             time.sleep(_POLL_SECONDS)
 
     def _show(self, host: str, answer: dict[str, t.Any], shown: t.Optional[str]) -> t.Optional[str]:

@@ -12,7 +12,7 @@ from ansible.errors import AnsibleError, AnsibleFilterError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.dgx_spark.vllm.plugins.lookup import recipe as recipes
-from ansible_collections.dgx_spark.vllm.plugins.module_utils import _findings, _inventory
+from ansible_collections.dgx_spark.vllm.plugins.module_utils import _findings, _inventory, _recipe
 
 _ROLES = os.path.join(os.path.dirname(recipes.RECIPES), "roles")
 
@@ -50,38 +50,78 @@ def place(sources: t.Union[str, list[str]]) -> str:
     return ", ".join(named) or "the inventory"
 
 
+class Variables:
+    """The variables of one host, read only where needed: a user's other variables may be costly, or not meant to be read here."""
+
+    def __init__(self, host: str, variables: t.Mapping[str, t.Any]) -> None:
+        self.host = host
+        self.names = sorted(variables)
+        self.unreadable: dict[str, str] = {}
+        self._variables = variables
+
+    def read(self, names: t.Iterable[str]) -> dict[str, t.Any]:
+        """The values of those `names` that are set; what can't be templated is noted in `unreadable`."""
+        values = {}
+        for name in names:
+            if name in self.names:
+                try:
+                    values[name] = self._variables[name]
+                except AnsibleError as error:
+                    self.unreadable[name] = str(error).splitlines()[0]
+        return values
+
+
 def inventory_findings(hostvars: t.Mapping[str, t.Any], hosts: list[str], **context: t.Any) -> list[dict[str, t.Any]]:
     """Everything that is wrong with the inventory, before any node is asked."""
     try:
-        options = role_options()
-        inventory = place(context["inventory"])
-        variables = {host: dict(hostvars[host]) for host in hosts}
-        found: list[dict[str, t.Any]] = []
-        wanted_nodes = context.get("expected_nodes")
-        try:
-            wanted_nodes = wanted_nodes or recipes.read(context["recipe"])["nodes"]
-        except AnsibleError as error:
-            found.append(
-                _findings.finding(
-                    "inventory.recipe", "error", "dsv4_recipe", str(error), "a recipe that can be read", "correct dsv4_recipe"
-                )
-            )
-        found += _inventory.host_findings(
-            hosts,
-            context["group"],
-            context.get("head"),
-            wanted_nodes,
-            {host: str(values.get("ansible_host", host)) for host, values in variables.items()},
-            inventory,
-            context.get("limit"),
-            context.get("limited_hosts"),
-        )
-        found += _inventory.variable_findings(variables, options, inventory)
-        for host, values in variables.items():
-            found += _value_findings(host, values, options, inventory)
-        return found
-    except (OSError, KeyError, TypeError) as error:
+        return _inventory_findings(hostvars, hosts, **context)
+    except (OSError, KeyError, TypeError, ValueError) as error:
         raise AnsibleFilterError(f"the inventory can't be checked: {type(error).__name__}: {error}") from error
+
+
+def _inventory_findings(
+    hostvars: t.Mapping[str, t.Any],
+    hosts: list[str],
+    group: str,
+    inventory: t.Union[str, list[str]],
+    recipe: str,
+    head: t.Optional[str] = None,
+    expected_nodes: t.Optional[int] = None,
+) -> list[dict[str, t.Any]]:
+    options, where = role_options(), place(inventory)
+    variables = {host: Variables(host, hostvars[host]) for host in hosts}
+    values = {host: own.read([*options, "ansible_host", "spark_known_variables"]) for host, own in variables.items()}
+    addresses = {host: str(own.get("ansible_host", host)) for host, own in values.items()}
+    found: list[dict[str, t.Any]] = []
+    content = None
+    try:
+        content = recipes.read(recipe)
+    except AnsibleError as error:
+        found.append(
+            _findings.finding("inventory.recipe", "error", "dsv4_recipe", str(error), "a recipe that can be read", f"correct it in {where}")
+        )
+    for wanted in {int(expected_nodes)} if expected_nodes else {content["nodes"]} if content else {None}:
+        found += _inventory.host_findings(hosts, group, head, wanted, addresses, where)
+    if content and expected_nodes and content["nodes"] != int(expected_nodes):
+        found.append(_inventory.recipe_size_finding(recipe, content["nodes"], int(expected_nodes)))
+    found += _inventory.variable_findings(
+        {host: own.names for host, own in variables.items()},
+        options,
+        {name for own in values.values() for name in own.get("spark_known_variables") or []},
+        where,
+    )
+    for host, own in variables.items():
+        found += [_inventory.unreadable_finding(host, name, problem, where) for name, problem in own.unreadable.items()]
+        wrong = _value_findings(host, values[host], options, where)
+        found += wrong
+        if content and not wrong:
+            found += _override_findings(host, values[host], content, where)
+    return found
+
+
+def _override_findings(host: str, values: dict[str, t.Any], recipe: dict[str, t.Any], where: str) -> list[dict[str, t.Any]]:
+    merged = _recipe.override(recipe, values.get("serve_extra_arguments"), values.get("serve_extra_environment"))
+    return [_inventory.arguments_finding(host, problem, where) for problem in _recipe.override_problems(merged)]
 
 
 class FilterModule:

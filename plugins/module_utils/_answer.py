@@ -15,7 +15,7 @@ import json
 import typing as t
 
 PROMPT = "Reply with one word: ready"
-MAX_TOKENS = 8
+MAX_TOKENS = 1
 
 
 class Answer(t.NamedTuple):

@@ -75,6 +75,12 @@ def environment_of(image: dict[str, t.Any]) -> dict[str, str]:
     return dict(entry.split("=", 1) if "=" in entry else (entry, "") for entry in entries)
 
 
+def machine_of(image: dict[str, t.Any], machine: str) -> str:
+    """The machine that an image is built for, in the words of `uname -m`; `machine` if the image does not tell."""
+    found = image.get("Architecture") or ""
+    return next((name for name, dockers in ARCHITECTURES.items() if dockers == found), found or machine)
+
+
 def architecture_differs(image: dict[str, t.Any], machine: str) -> t.Optional[str]:
     """What this machine needs, in Docker's words, if the image is built for another; else None. `machine` is what `uname -m` says."""
     wanted = ARCHITECTURES.get(machine, machine)

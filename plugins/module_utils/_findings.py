@@ -19,6 +19,14 @@ Finding = dict[str, t.Any]
 """``id`` (stable, ``area.kebab-case``), ``severity``, ``host`` (text or None for the whole cluster), ``found``, ``wanted``, ``remedy``."""
 
 
+class Meaning(t.NamedTuple):
+    """What the documentation says of an id: its severity, when it is reported and what to do, each of the two one clause."""
+
+    severity: str
+    when: str
+    remedy: str
+
+
 def finding(identifier: str, severity: str, host: t.Optional[str], found: str, wanted: str, remedy: str) -> Finding:
     """Return one finding. Raise ValueError for an id or a severity that no reader could rely on, or an empty text."""
     if not _ID.fullmatch(identifier):

@@ -20,7 +20,7 @@ from ._findings import finding
 PLACEHOLDER = "REPLACE-ME"
 ROLES = ("preflight", "discover", "image", "model", "caches", "serve")
 # Variables of the cluster as a whole; those of a role are in its argument_specs.
-CLUSTER_VARIABLES = ("spark_group", "spark_head", "spark_known_variables")
+CLUSTER_VARIABLES = ("dsv4_recipe", "spark_group", "spark_head", "spark_known_variables")
 
 
 def nearest(word: str, known: t.Iterable[str]) -> str:
@@ -36,8 +36,6 @@ def host_findings(
     wanted_nodes: t.Optional[int],
     addresses: dict[str, str],
     inventory: str,
-    limit: t.Optional[str] = None,
-    limited_hosts: t.Optional[list[str]] = None,
 ) -> list[dict[str, t.Any]]:
     """Findings about the group: `hosts` in inventory order, `addresses` {host: ansible_host}, `inventory` the path that the user gave."""
     placeholders = [host for host in hosts if PLACEHOLDER in addresses.get(host, host)]
@@ -101,31 +99,20 @@ def host_findings(
                     f"correct ansible_host in {inventory}",
                 )
             )
-    left_out = [host for host in hosts if limited_hosts is not None and host not in limited_hosts]
-    if limit and left_out:
-        found.append(
-            finding(
-                "inventory.limited",
-                "error",
-                left_out[0],
-                f"--limit {limit} leaves out {', '.join(left_out)}",
-                "all hosts of the group, because the plan needs every node",
-                "run the playbook without --limit",
-            )
-        )
     return found
 
 
-def variable_findings(variables: dict[str, dict[str, t.Any]], known: t.Iterable[str], inventory: str) -> list[dict[str, t.Any]]:
-    """Findings about variables that look like ours and are not: `variables` is {host: {name: value}}.
+def variable_findings(
+    variables: dict[str, list[str]], options: t.Iterable[str], allowed: t.Collection[str], inventory: str
+) -> list[dict[str, t.Any]]:
+    """Findings about variables that look like ours and are not: `variables` is {host: names}, `allowed` are names the user declared.
 
     A name is taken for ours when it begins like a role of the collection, with `spark_` or with `dsv4_`.
     """
-    known = sorted({*known, *CLUSTER_VARIABLES, "dsv4_recipe"})
-    prefixes = (*tuple(f"{role}_" for role in ROLES), "spark_", "dsv4_")
+    known = sorted({*options, *CLUSTER_VARIABLES})
+    prefixes = (*(f"{role}_" for role in ROLES), "spark_", "dsv4_")
     by_name: dict[str, list[str]] = {}
     for host, names in variables.items():
-        allowed = names.get("spark_known_variables") or []
         for name in names:
             if name.startswith(prefixes) and name not in known and name not in allowed:
                 by_name.setdefault(name, []).append(host)
@@ -140,6 +127,31 @@ def variable_findings(variables: dict[str, dict[str, t.Any]], known: t.Iterable[
         )
         for name, hosts in sorted(by_name.items())
     ]
+
+
+def recipe_size_finding(recipe: str, nodes: int, wanted: int) -> dict[str, t.Any]:
+    """The finding for a recipe that is for another number of nodes than the playbook."""
+    return finding(
+        "inventory.recipe",
+        "error",
+        "dsv4_recipe",
+        f"recipe {recipe} is for {nodes} nodes",
+        f"one for {wanted}, as the playbook is",
+        "choose another recipe with dsv4_recipe, or use deploy_dsv4.yml",
+    )
+
+
+def unreadable_finding(host: str, variable: str, problem: str, inventory: str) -> dict[str, t.Any]:
+    """The finding for a variable whose template can't be evaluated."""
+    return finding(
+        "inventory.unreadable-variable", "error", host, f"{variable}: {problem}", "a value", f"correct {variable} in {inventory}"
+    )
+
+
+def arguments_finding(host: str, problem: str, inventory: str) -> dict[str, t.Any]:
+    """The finding for arguments or environment variables of a user that do not fit the recipe."""
+    remedy = f"correct serve_extra_arguments or serve_extra_environment in {inventory}"
+    return finding("inventory.arguments", "error", host, problem, "what a recipe may hold", remedy)
 
 
 def type_finding(host: str, variable: str, problem: str, wanted: str, inventory: str) -> dict[str, t.Any]:

@@ -15,9 +15,11 @@ import hashlib
 import json
 import typing as t
 
+from . import _gid, _recipe
+
 NCCL_PATH = "/opt/dgx-spark/nccl/libnccl.so.2"
-# What the launcher chooses anew at every start, because GID indexes move: never in the files, nor in their hash.
-LIVE_NAMES = ("NCCL_IB_GID_INDEX", "NCCL_IB_ADDR_RANGE", "NCCL_IB_ADDR_FAMILY", "NCCL_IB_ROCE_VERSION_NUM")
+# Recipes of the field give an image's entrypoint its rank in these, beside the arguments.
+_RANK_NAMES = ("NODE_RANK", "MASTER_ADDR", "HEADLESS")
 _GPU_OPTIONS = {
     "gpus": ["--gpus", "all"],
     "cdi": ["--device", "nvidia.com/gpu=all"],
@@ -86,14 +88,18 @@ def render(
         raise LaunchError(
             f"recipe {recipe['name']} is for {recipe['nodes']} nodes, the plan has {len(plan['nodes'])}; choose another recipe or group"
         )
-    argv_common = _argv_common(recipe, plan, model, extra_arguments or {})
+    recipe = _recipe.override(recipe, extra_arguments, extra_environment)
+    problems = _recipe.override_problems(recipe)
+    if problems:
+        raise LaunchError("\n".join(["serve_extra_arguments and serve_extra_environment do not fit the recipe:", *problems]))
+    argv_common = _argv_common(recipe, plan, model)
     argv_rank = ["--node-rank", str(node["rank"])]
     argv_rank += ["--headless"] if node["rank"] else ["--host", str(api["address"]), "--port", str(api["port"])]
-    env_common = {**recipe["environment"], **caches["environment"], **(extra_environment or {})}
+    env_common = {**recipe["environment"], **caches["environment"]}
     env_common.update({"LD_PRELOAD": NCCL_PATH, "VLLM_NCCL_SO_PATH": NCCL_PATH})
-    planned = {name: value for name, value in node["env"].items() if name not in LIVE_NAMES}
-    env = {**env_common, **model["environment"], **planned}
-    env_unset = sorted((set(node["env_unset"]) | set(LIVE_NAMES)) - set(env))
+    planned = {name: value for name, value in node["env"].items() if name not in _gid.NAMES}
+    env = {**env_common, **model["environment"], **planned, **_rank_environment(node["rank"], plan["master_addr"])}
+    env_unset = sorted({*node["env_unset"], *_gid.NAMES, *_RANK_NAMES} - set(env))
     mounts = _mounts(recipe, model, caches)
     common = {
         "recipe": recipe["name"],
@@ -124,7 +130,7 @@ def render(
         "master_addr": plan["master_addr"],
         "master_port": recipe["ports"]["master"],
         "model": recipe["model"]["served_name"],
-        "max_model_len": {**recipe["arguments"], **(extra_arguments or {})}.get("max-model-len"),
+        "max_model_len": recipe["arguments"].get("max-model-len"),
         "api": {"address": str(api["address"]), "port": int(api["port"])} if not node["rank"] else None,
     }
     static_env = "".join(f"{name}={value}\n" for name, value in sorted(env.items()))
@@ -143,16 +149,21 @@ def render(
     }
 
 
-def _argv_common(recipe: dict[str, t.Any], plan: dict[str, t.Any], model: dict[str, t.Any], extra: dict[str, t.Any]) -> list[str]:
+def _argv_common(recipe: dict[str, t.Any], plan: dict[str, t.Any], model: dict[str, t.Any]) -> list[str]:
     argv = [*recipe["image"]["command"], model["argument"], "--served-model-name", recipe["model"]["served_name"]]
-    if model.get("revision"):
+    arguments = dict(recipe["arguments"])
+    if model["revision"]:
         argv += ["--revision", model["revision"]]
-    argv += arguments_to_argv({**recipe["arguments"], **extra})
-    argv += ["--nnodes", str(recipe["nodes"]), "--master-addr", plan["master_addr"], "--master-port", str(recipe["ports"]["master"])]
-    empty = [index for index, word in enumerate(argv) if word == ""]
-    if empty:
-        raise LaunchError(f"word {empty[0]} of the argument vector is empty (after {argv[empty[0] - 1]!r}); vLLM refuses empty words")
-    return argv
+        draft = arguments.get("speculative-config")
+        # A draft that is part of the model does not inherit the model's revision; without one it would be looked up under "main".
+        if isinstance(draft, dict) and "model" not in draft:
+            arguments["speculative-config"] = {**draft, "revision": model["revision"]}
+    argv += arguments_to_argv(arguments)
+    return [*argv, "--nnodes", str(recipe["nodes"]), "--master-addr", plan["master_addr"], "--master-port", str(recipe["ports"]["master"])]
+
+
+def _rank_environment(rank: int, master_addr: str) -> dict[str, str]:
+    return {"NODE_RANK": str(rank), "MASTER_ADDR": master_addr, **({"HEADLESS": "1"} if rank else {})}
 
 
 def _mounts(recipe: dict[str, t.Any], model: dict[str, t.Any], caches: dict[str, t.Any]) -> list[dict[str, t.Any]]:

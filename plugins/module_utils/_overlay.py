@@ -38,7 +38,7 @@ class Overlay(t.NamedTuple):
     base_id: str
     nccl_version: str
     source: str  # "wheel" or "apt"
-    wheel: t.Optional[str] = None  # path of the wheel on the node
+    wheel: t.Optional[str] = None  # path of the wheel on the node; None to fetch it
     apt_package: t.Optional[str] = None  # "libnccl2=2.30.4-1+cuda13.2"
     labels: t.Mapping[str, str] = {}
 

@@ -26,12 +26,16 @@ BUILD_ENVIRONMENT = {"DOCKER_BUILDKIT": "", "BUILDX_BUILDER": "default", "BUILDX
 # Reads the NCCL of a file on the node.
 Examine = t.Callable[[str], _nccl.Nccl]
 
+# (the base image as docker tells it, folder) -> path of the wheel that was fetched into the folder.
+Fetch = t.Callable[[dict[str, t.Any], str], str]
+
 
 class Builder:
-    def __init__(self, docker: Docker, overlay: _overlay.Overlay, examine: Examine) -> None:
+    def __init__(self, docker: Docker, overlay: _overlay.Overlay, examine: Examine, fetch: Fetch) -> None:
         self._docker = docker
         self._overlay = overlay
         self._examine = examine
+        self._fetch = fetch
 
     def existing(self) -> t.Optional[dict[str, t.Any]]:
         """What docker says of the overlay that has its tag and our label, or None."""
@@ -41,8 +45,7 @@ class Builder:
     def build(self, directory: str) -> tuple[dict[str, t.Any], _nccl.Nccl]:
         """Build in `directory`, which the caller removes; what docker says of the tagged image, and the NCCL that was read out of it."""
         overlay = self._overlay
-        user = self._check_base()
-        cuda = self._prepare(directory, user)
+        cuda = self._prepare(directory, self._check_base())
         self._remove_leftovers()
         try:
             self._docker.call("tag", overlay.base_id, overlay.base_tag)
@@ -73,8 +76,8 @@ class Builder:
         tags = [tag for tag in (overlay.reference, overlay.candidate) if self._docker.image(tag) is not None]
         return [*tags, overlay.base_tag] if self._base_tag_is_spare() else tags
 
-    def _check_base(self) -> str:
-        """See that the base is the image that the key was made of; the user that it runs as."""
+    def _check_base(self) -> dict[str, t.Any]:
+        """See that the base is the image that the key was made of; what docker says of it."""
         overlay = self._overlay
         if not overlay.base_id:
             raise _overlay.OverlayError(f"base_id is not given; wanted the id of {overlay.base}, as the module base_image returns it")
@@ -88,21 +91,25 @@ class Builder:
                 f"the base image {overlay.base} is {base['Id']}, wanted {overlay.base_id}: "
                 "its tag has moved since the key was made; run the role again"
             )
-        return str((base.get("Config") or {}).get("User") or "")
+        return base
 
-    def _prepare(self, directory: str, user: str) -> t.Optional[str]:
+    def _prepare(self, directory: str, base: dict[str, t.Any]) -> t.Optional[str]:
         """Write the build's files; NCCL's CUDA, where it is known before the build."""
         overlay = self._overlay
         with open(os.path.join(directory, "Dockerfile"), "w", encoding="utf-8") as file:
-            file.write(_overlay.dockerfile(overlay, user))
+            file.write(_overlay.dockerfile(overlay, str((base.get("Config") or {}).get("User") or "")))
         if overlay.source == "apt":
             return _overlay.package_cuda(overlay.apt_package or "")
         library = os.path.join(directory, "libnccl.so.2")
-        _overlay.extract_library(overlay.wheel or "", library)
+        wheel = overlay.wheel or self._fetch(base, directory)
+        _overlay.extract_library(wheel, library)
+        if wheel != overlay.wheel:
+            # The folder is what docker is given to build from.
+            os.unlink(wheel)
         os.chmod(library, 0o755)
         # A wrong wheel is told before anything is built. The proof is still what comes out of the image.
         nccl = _nccl.read_elf(library)
-        self._require(nccl, f"the wheel {overlay.wheel}")
+        self._require(nccl, f"the wheel {wheel}")
         return nccl.cuda
 
     def _run_build(self, directory: str, cuda: t.Optional[str]) -> None:

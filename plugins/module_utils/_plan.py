@@ -148,6 +148,8 @@ def environment(uses: t.Sequence[Use]) -> dict[str, str]:
         "VLLM_HOST_IP": uses[0].address,
         "NCCL_NET": "IB",
         "NCCL_IB_DISABLE": "0",
+        # Every rail is a subnet of its own, so a rail reaches only the same rail of its peer.
+        "NCCL_CROSS_NIC": "0",
         "NCCL_IB_HCA": "=" + ",".join(use.name for use in uses),
         "NCCL_SOCKET_IFNAME": f"={name}",
         "GLOO_SOCKET_IFNAME": name,

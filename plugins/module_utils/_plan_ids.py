@@ -3,36 +3,112 @@
 # SPDX-License-Identifier: BSD-2-Clause
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-"""The ids of everything that planning can find, with their severities: a user may search, count and ignore by them."""
+"""The ids of everything that planning can find, with their severities and what a user should know of each."""
 
 from __future__ import annotations
 
 import typing as t
 
-from ._findings import Finding, finding
+from . import _inventory_ids
+from ._findings import Finding, Meaning, finding
 
+IDS = {
+    "observation.missing": Meaning(
+        "error",
+        "a host did not report its devices",
+        "make the node reachable and run the play on the whole group, without `--limit`",
+    ),
+    "rdma.none": Meaning(
+        "error",
+        "a node has no RDMA device; without a cable the network card leaves the PCI bus",
+        "put in the cable, wait a minute, and look for `rocep*` or `mlx5_*` in `/sys/class/infiniband`",
+    ),
+    "rdma.only-infiniband": Meaning(
+        "error",
+        "a node has RDMA devices, none of them with link layer Ethernet",
+        "set the ports to Ethernet (`mlxconfig LINK_TYPE_P1=2`) and restart the node",
+    ),
+    "rdma.no-active-port": Meaning(
+        "error",
+        "a node has Ethernet ports, none of them up",
+        "check the cable and that its other end is up, and set the interface up (`ip link set NAME up`)",
+    ),
+    "rail.no-netdev": Meaning(
+        "warning",
+        "an active port has no network interface and is not used",
+        "restart the node; if it stays so, see the kernel's log for mlx5_core",
+    ),
+    "rail.no-ipv4": Meaning(
+        "warning",
+        "the interface of an active port has no IPv4 address, and the port is not used",
+        "address the interface on every node, or set it down if it is not to be used",
+    ),
+    "rail.twin-down": Meaning(
+        "warning",
+        "one interface of a cabled port is up and its twin is not: bandwidth is lost",
+        "set the twin up (`ip link set NAME up`); if it stays down, restart the node with the cable in",
+    ),
+    "rail.same-network": Meaning(
+        "warning",
+        "two rails of a node are in one network, and one of them is not used",
+        "give one of them an address in another network, the same network on every node",
+    ),
+    "rail.unshared": Meaning(
+        "warning",
+        "the network of a rail is not on every node, and the rail is not used",
+        "address the other nodes' rails in that network, or move the rail to the network of the port at the cable's other end",
+    ),
+    "rail.no-common": Meaning(
+        "error",
+        "no network is on every node",
+        "check which port each cable is in, and give both of its ends addresses in one network with the same prefix length",
+    ),
+    "topology.unsupported": Meaning(
+        "error",
+        "every node reaches the others, but some only through others: a ring or a chain",
+        "connect the nodes by a switch, or make a group of two nodes that are cabled to each other",
+    ),
+    "address.duplicate": Meaning(
+        "error",
+        "rails of two nodes have the same IPv4 address",
+        "change the address of one of them",
+    ),
+    "address.link-local": Meaning(
+        "warning",
+        "a rail has a 169.254 address, which may change at any start",
+        "give it a fixed address on every node, and turn link-local addressing off",
+    ),
+    "mtu.mismatch": Meaning(
+        "error",
+        "the rails of one network differ in MTU, and large messages would hang",
+        "set MTU 9000 on each of them, and on the switch if there is one",
+    ),
+    "mtu.low": Meaning(
+        "info",
+        "the rails of one network agree on an MTU below 9000, which is a few percent slower",
+        "set MTU 9000 on each of them, and on the switch if there is one",
+    ),
+    "link.slow": Meaning(
+        "warning",
+        "a rail's link is slower than 200 Gb/s",
+        "use a cable for 200 Gb/s or more; on a switch, set the port to 200 Gb/s instead of automatic",
+    ),
+    "gid.missing": Meaning(
+        "error",
+        "the kernel has no RoCE v2 GID for a rail's address",
+        "take the connection down and up again (`nmcli connection down NAME`, then `up`): the kernel then fills its table anew",
+    ),
+    "gid.conflict": Meaning(
+        "error",
+        "no setting makes NCCL take the right GID on every device of a node",
+        "remove the other addresses from these interfaces, or move them to another range, then take the connections down and up again",
+    ),
+}
+# Planning is done without an inventory check too, so it looks at these itself.
+_SHARED = ("inventory.too-few-nodes", "inventory.head-not-in-group", "inventory.same-machine")
 SEVERITY = {
-    "inventory.too-few-nodes": "error",  # fewer than two hosts
-    "inventory.head-not-in-group": "error",  # the head is none of the hosts
-    "inventory.same-machine": "error",  # two host names lead to one machine
-    "observation.missing": "error",  # a host did not report its devices
-    "rdma.none": "error",  # a node has no RDMA device
-    "rdma.only-infiniband": "error",  # a node has RDMA devices, none of them Ethernet
-    "rdma.no-active-port": "error",  # a node has Ethernet ports, none of them up
-    "rail.no-netdev": "warning",  # an active port without network interface is not used
-    "rail.no-ipv4": "warning",  # an active port without IPv4 is not used
-    "rail.twin-down": "warning",  # one function of a cabled port is up and its twin is not
-    "rail.same-network": "warning",  # two rails of a node in one network: one is not used
-    "rail.unshared": "warning",  # the network of a rail is not on every node: the rail is not used
-    "rail.no-common": "error",  # no network is on every node
-    "topology.unsupported": "error",  # every node has a neighbour, but no network is on all of them
-    "address.duplicate": "error",  # two nodes have the same IPv4 on their rails
-    "address.link-local": "warning",  # a rail has a 169.254 address, which changes
-    "mtu.mismatch": "error",  # the rails of one network differ in MTU
-    "mtu.low": "info",  # the rails of one network agree on an MTU below 9000
-    "link.slow": "warning",  # a link below 200 Gb/s
-    "gid.missing": "error",  # the kernel has no RoCE v2 GID for a rail's address
-    "gid.conflict": "error",  # no setting makes NCCL take the right GID on every HCA of a node
+    **{identifier: _inventory_ids.IDS[identifier].severity for identifier in _SHARED},
+    **{identifier: meaning.severity for identifier, meaning in IDS.items()},
 }
 
 

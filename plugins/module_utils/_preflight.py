@@ -12,6 +12,7 @@ import collections
 import typing as t
 
 from ._findings import Finding, finding
+from ._preflight_ids import IDS
 
 GIB = 1024**3
 GPU_CHOICES = ("auto", "gpus", "cdi", "runtime")
@@ -23,15 +24,18 @@ class PreflightError(ValueError):
 
 
 class Check(t.NamedTuple):
-    """One line of the table; `id` and `remedy` are empty where all is well."""
+    """One line of the table; `id` is empty where all is well, `remedy` where the id says enough."""
 
     host: str
     name: str
     found: str
     wanted: str
-    severity: str = "ok"
     id: str = ""
     remedy: str = ""
+
+    @property
+    def severity(self) -> str:
+        return IDS[self.id].severity if self.id else "ok"
 
 
 class Wanted(t.NamedTuple):
@@ -65,7 +69,8 @@ def table(rows: t.Sequence[tuple[str, ...]]) -> list[str]:
 
 
 def _finding(check: Check) -> Finding:
-    return finding(check.id, check.severity, check.host if check.host != "all" else None, check.found, check.wanted, check.remedy)
+    host = check.host if check.host != "all" else None
+    return finding(check.id, check.severity, host, check.found, check.wanted, check.remedy or IDS[check.id].remedy)
 
 
 def _of_host(host: str, seen: Host, wanted: Wanted) -> t.Iterator[Check]:
@@ -85,18 +90,13 @@ def _docker(host: str, docker: Host) -> Check:
     if docker["reachable"]:
         return row
     if not docker["present"]:
-        remedy = "install Docker the way your system documents it (DGX OS brings it along); this collection does not"
-        return row._replace(found="no docker command", severity="error", id="host.docker-missing", remedy=remedy)
-    remedy = "start the daemon (systemctl start docker), or connect as a user who may use it (become: true)"
-    return row._replace(found=docker["error"], severity="error", id="host.docker-not-reachable", remedy=remedy)
+        return row._replace(found="no docker command", id="host.docker-missing")
+    return row._replace(found=docker["error"], id="host.docker-not-reachable")
 
 
 def _driver(host: str, gpu: Host) -> Check:
     row = Check(host, "driver", f"{gpu['name']}, driver {gpu['driver']}", "a GPU that nvidia-smi sees")
-    if gpu["present"]:
-        return row
-    remedy = "see that nvidia-smi works on the node; after an update of the driver or kernel it does again once the node has been rebooted"
-    return row._replace(found=gpu["error"], severity="error", id="host.driver-missing", remedy=remedy)
+    return row if gpu["present"] else row._replace(found=gpu["error"], id="host.driver-missing")
 
 
 def _gpu_way(host: str, seen: Host, gpu: str) -> Check:
@@ -105,14 +105,9 @@ def _gpu_way(host: str, seen: Host, gpu: str) -> Check:
     if _chosen(seen, gpu) is not None:
         return row
     found = f"only {', '.join(ways)}" if ways else "no way"
-    remedy = "set preflight_gpu to auto or to a way that the node has"
-    if not ways:
-        remedy = (
-            "see that the NVIDIA Container Toolkit is installed on the node: nvidia-container-runtime-hook is on PATH for gpus, "
-            "`nvidia-ctk cdi generate` has written a specification for cdi, daemon.json names the runtime nvidia for runtime"
-        )
+    remedy = "set preflight_gpu to auto or to a way that the node has" if ways else ""
     wanted = "one of gpus, cdi, runtime" if gpu == "auto" else gpu
-    return row._replace(found=found, wanted=wanted, severity="error", id="host.gpu-not-available-to-docker", remedy=remedy)
+    return row._replace(found=found, wanted=wanted, id="host.gpu-not-available-to-docker", remedy=remedy)
 
 
 def _chosen(seen: Host, gpu: str) -> t.Optional[str]:
@@ -124,40 +119,20 @@ def _chosen(seen: Host, gpu: str) -> t.Optional[str]:
 
 def _infiniband(host: str, infiniband: Host) -> Check:
     row = Check(host, "rdma devices", f"{len(infiniband['nodes'])} in /dev/infiniband", "/dev/infiniband")
-    if infiniband["present"]:
-        return row
-    remedy = (
-        "plug in the cable between the nodes, for the adapter leaves the PCI bus without one; see that ib_uverbs and mlx5_ib are loaded; "
-        "without these devices NCCL would use TCP and not say so"
-    )
-    return row._replace(found="no RDMA device", severity="error", id="host.infiniband-missing", remedy=remedy)
+    return row if infiniband["present"] else row._replace(found="no RDMA device", id="host.infiniband-missing")
 
 
 def _memory(host: str, seen: Host, wanted: Wanted) -> t.Iterator[Check]:
     asked = [
-        (
-            "memory",
-            "memory_bytes",
-            wanted.min_memory_gib,
-            "error",
-            "host.memory-small",
-            "use a node or a recipe that fits; see that all memory is seen",
-        ),
-        (
-            "free memory",
-            "memory_available_bytes",
-            wanted.min_available_memory_gib,
-            "warning",
-            "host.memory-busy",
-            "end what else uses memory on the node, an old container among it (docker ps); GPU and system share this memory",
-        ),
+        ("memory", "memory_bytes", wanted.min_memory_gib, "host.memory-small"),
+        ("free memory", "memory_available_bytes", wanted.min_available_memory_gib, "host.memory-busy"),
     ]
-    for name, key, gib, severity, identity, remedy in asked:
+    for name, key, gib, identifier in asked:
         if not gib:
             continue
         size = seen[key] or 0
         row = Check(host, name, f"{size / GIB:.1f} GiB", f"at least {gib:g} GiB")
-        yield row if size >= gib * GIB else row._replace(severity=severity, id=identity, remedy=remedy)
+        yield row if size >= gib * GIB else row._replace(id=identifier)
 
 
 def _disk(host: str, disk: list[Host], path: str, gib: float) -> Check:
@@ -169,26 +144,15 @@ def _disk(host: str, disk: list[Host], path: str, gib: float) -> Check:
     row = Check(host, f"disk {path}", f"{entry['free_bytes'] / GIB:.1f} GiB free ({where})", f"at least {gib:g} GiB free")
     if entry["free_bytes"] >= gib * GIB:
         return row
-    return row._replace(severity="error", id="host.disk-small", remedy=f"free space for {path}, or give it a larger file system")
+    return row._replace(id="host.disk-small", remedy=f"free space for {path}, or give it a larger file system")
 
 
 def _parity(hosts: t.Mapping[str, Host]) -> t.Iterator[Check]:
     """What has to be alike on all nodes, one line for all of them."""
-    yield from _alike(
-        {host: seen["architecture"] for host, seen in hosts.items()},
-        ("architecture", "error", "host.architecture-differs"),
-        "take the other machines out of the group; the ranks of one model run one image",
-    )
-    yield from _alike(
-        {host: seen["kernel"] for host, seen in hosts.items()},
-        ("kernel", "warning", "host.kernel-differs"),
-        "boot the same kernel on all nodes, one that is known to work with RDMA; otherwise one rank may fail where the others do not",
-    )
-    yield from _alike(
-        {host: seen["gpu"]["driver"] for host, seen in hosts.items() if seen["gpu"]["driver"]},
-        ("driver", "warning", "host.driver-differs"),
-        "have the same driver on all nodes, by the system's own updates when the cluster is stopped; ranks are as fast as the slowest",
-    )
+    yield from _alike("architecture", "host.architecture-differs", {host: seen["architecture"] for host, seen in hosts.items()})
+    yield from _alike("kernel", "host.kernel-differs", {host: seen["kernel"] for host, seen in hosts.items()})
+    drivers = {host: seen["gpu"]["driver"] for host, seen in hosts.items() if seen["gpu"]["driver"]}
+    yield from _alike("driver", "host.driver-differs", drivers)
     machines = collections.defaultdict(list)
     for host, seen in hosts.items():
         if seen["machine_id"] and seen["boot_id"]:
@@ -196,14 +160,12 @@ def _parity(hosts: t.Mapping[str, Host]) -> t.Iterator[Check]:
     for names in machines.values():
         if len(names) > 1:
             found = f"{', '.join(names)} are one machine"
-            remedy = "correct the addresses (ansible_host) of these hosts in the inventory"
-            yield Check("all", "machines", found, "one machine per name", "error", "host.same-machine", remedy)
+            yield Check("all", "machines", found, "one machine per name", "host.same-machine")
 
 
-def _alike(values: dict[str, str], identity: tuple[str, str, str], remedy: str) -> t.Iterator[Check]:
+def _alike(name: str, identifier: str, values: dict[str, str]) -> t.Iterator[Check]:
     if len(values) < 2:
         return
-    name, severity, finding_id = identity
     by_value = collections.defaultdict(list)
     for host, value in values.items():
         by_value[value].append(host)
@@ -211,4 +173,4 @@ def _alike(values: dict[str, str], identity: tuple[str, str, str], remedy: str) 
         yield Check("all", name, next(iter(by_value)), "the same on all nodes")
         return
     found = "; ".join(f"{value} on {', '.join(names)}" for value, names in by_value.items())
-    yield Check("all", name, found, "the same on all nodes", severity, finding_id, remedy)
+    yield Check("all", name, found, "the same on all nodes", identifier)

@@ -72,7 +72,8 @@ RESERVED_ARGUMENTS = (
     "api-key",
 )
 _RESERVED_ENVIRONMENT = re.compile(
-    r"^(VLLM_HOST_IP|HOST_IP|VLLM_PORT|VLLM_API_KEY|LD_PRELOAD|VLLM_NCCL_SO_PATH|HF_HOME|HF_TOKEN|NCCL_IB_(HCA|GID_INDEX|ADDR_.*|ROCE_VERSION_NUM)"
+    r"^(VLLM_HOST_IP|HOST_IP|VLLM_PORT|VLLM_API_KEY|LD_PRELOAD|VLLM_NCCL_SO_PATH|HF_HOME|HF_HUB_CACHE|HF_TOKEN|HUGGING_FACE_HUB_TOKEN"
+    r"|NODE_RANK|MASTER_ADDR|HEADLESS|NCCL_(NET|CROSS_NIC|SOCKET_FAMILY|IB_DISABLE|IB_HCA|IB_GID_INDEX|IB_ADDR_.*|IB_ROCE_VERSION_NUM)"
     r"|(NCCL|GLOO|TP)_SOCKET_IFNAME|MN_IF_NAME|OMPI_MCA_btl_tcp_if_include)$"
 )
 _NAME = re.compile(r"^[a-z0-9][a-z0-9.-]*$")
@@ -96,6 +97,28 @@ def problems(recipe: t.Any, name: str) -> list[str]:
     if found:
         return [f"recipe {name}: {text}" for text in found]
     return [f"recipe {name}: {text}" for text in _meaning_problems(recipe, name)]
+
+
+def override(
+    recipe: dict[str, t.Any], arguments: t.Optional[dict[str, t.Any]] = None, environment: t.Optional[dict[str, t.Any]] = None
+) -> dict[str, t.Any]:
+    """The recipe with a user's arguments and variables in place of its own; null takes one of the recipe's away.
+
+    vLLM takes `max_model_len` and `max-model-len` for the same option, and so does this.
+    """
+    changed = {str(option).replace("_", "-"): value for option, value in (arguments or {}).items()}
+    merged = {**recipe["arguments"], **changed}
+    variables = {**recipe["environment"], **(environment or {})}
+    return {
+        **recipe,
+        "arguments": {option: value for option, value in merged.items() if value is not None},
+        "environment": {name: value for name, value in variables.items() if value is not None},
+    }
+
+
+def override_problems(recipe: dict[str, t.Any]) -> list[str]:
+    """What is wrong with the arguments and the environment of a recipe after `override`, one sentence each."""
+    return _argument_problems(recipe) + _environment_problems(recipe["environment"])
 
 
 def _shape_problems(data: dict[str, t.Any], shape: dict[str, t.Any], path: str) -> list[str]:
@@ -185,7 +208,7 @@ def _environment_problems(environment: dict[str, t.Any]) -> list[str]:
         if not _VARIABLE.match(str(variable)):
             found.append(f"{where} is no name of an environment variable")
         if not isinstance(value, str) or value == "" or "\n" in value:
-            found.append(f"{where}: found {value!r}, wanted text of one line in quotes (an empty value is not the same as none)")
+            found.append(f"{where}: found {value!r}, wanted text of one line, in quotes (an empty value is not the same as none)")
         if _RESERVED_ENVIRONMENT.match(str(variable)):
             found.append(f"{where} is found per node or set by the roles; leave it out")
     return found

@@ -21,6 +21,7 @@ PROPERTIES = (
     "Id",
     "LoadState",
     "UnitFileState",
+    "NeedDaemonReload",
     "ActiveState",
     "SubState",
     "Result",
@@ -36,7 +37,8 @@ PROPERTIES = (
 def parse_show(text: str) -> list[dict[str, t.Any]]:
     """The units in the output of `TZ=UTC systemctl show --property=... UNIT...`, one block each.
 
-    Each: `unit`, `loaded` (its file is there), `enabled` (whether systemd starts it at boot), `active`, `sub`, `result`, `restarts`,
+    Each: `unit`, `loaded` (its file is there), `enabled` (whether systemd starts it at boot), `stale` (its
+    file has changed since systemd read it), `active`, `sub`, `result`, `restarts`,
     `invocation` (empty before the first start), `exit_status`, `started_at` and `changed_at` (seconds since the epoch, or null).
     """
     return [_unit(dict(line.split("=", 1) for line in block.splitlines() if "=" in line)) for block in text.split("\n\n") if block.strip()]
@@ -58,6 +60,7 @@ def _unit(properties: dict[str, str]) -> dict[str, t.Any]:
         "unit": properties.get("Id", ""),
         "loaded": properties.get("LoadState") == "loaded",
         "enabled": properties.get("UnitFileState") in ("enabled", "enabled-runtime"),
+        "stale": properties.get("NeedDaemonReload") == "yes",
         "active": properties.get("ActiveState", UNKNOWN),
         "sub": properties.get("SubState", ""),
         "result": properties.get("Result", ""),

@@ -15,12 +15,17 @@ from ._readiness import PHASES
 
 
 def ready_verdict(
-    results: t.Mapping[str, t.Any], head: str, wanted_nccl: t.Optional[str] = None, wanted_network: t.Optional[str] = "IB"
+    results: t.Mapping[str, t.Any],
+    head: str,
+    wanted_nccl: t.Optional[str] = None,
+    wanted_network: t.Optional[str] = "IB",
+    banner_required: bool = True,
 ) -> dict[str, t.Any]:
     """Judge the results of vllm_ready of all hosts.
 
     `results`: {host: result}; a host without a result (null, skipped) is waited for, one that was unreachable or whose module failed has
     failed. `wanted_nccl`: version that every rank's banner has to show; `wanted_network`: what NCCL has to use between nodes; null for any.
+    `banner_required`: whether a rank that shows no banner has failed; of one that has run for weeks the journal may have dropped it.
 
     Returns `state` (`waiting`, `ready`, `failed`), `lines` (a table, one line for each host), `evidence` [{`host`, `line`}] (root causes
     first), `nccl` {host: report}, `problems` (texts; any of them means `failed`), `warnings` (texts).
@@ -31,7 +36,7 @@ def ready_verdict(
     token = head in answers and answers[head]["completion"] is not None
     ready = token and all(state == "ready" for state in states.values())
     problems = _nccl_problems(nccl, wanted_nccl, wanted_network if len(results) > 1 else None)
-    if ready and wanted_nccl and len(results) > 1:
+    if ready and wanted_nccl and banner_required and len(results) > 1:
         problems += [
             f"{host}: no NCCL banner, so version {wanted_nccl} is not proven; set NCCL_DEBUG=INFO on every rank"
             for host, report in nccl.items()

@@ -20,7 +20,7 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: Nothing is built, and neither the base image nor the wheel needs to be there.
+    details: Nothing is downloaded or built, and neither the base image nor the wheel needs to be there.
   diff_mode:
     support: full
   idempotent:
@@ -58,8 +58,20 @@ options:
     choices: [wheel, apt]
     default: wheel
   wheel:
-    description: The wheel of C(nvidia-nccl-cu13) or C(nvidia-nccl-cu12) on the target. Needed with O(source=wheel).
+    description: Wheel of C(nvidia-nccl-cu13) or C(nvidia-nccl-cu12) on the target. O(source=wheel) needs either this or O(index_url).
     type: path
+  index_url:
+    description:
+      - Package index (PEP 503 or PEP 691) from which the target, if it must build, downloads the wheel of O(nccl_version) for Linux
+        on the base image's architecture. It is not kept.
+      - The target's own proxy settings, such as C(https_proxy), are used. Yanked files are not.
+    type: str
+  wheel_package:
+    description: The package on O(index_url), V(nvidia-nccl-cu13) or V(nvidia-nccl-cu12).
+    type: str
+  wheel_sha256:
+    description: SHA-256 of the wheel on O(index_url) in hex digits. Nothing is built from another file.
+    type: str
   apt_package:
     description: Name and version of the package, such as V(libnccl2=2.30.4-1+cuda13.2). Needed with O(source=apt).
     type: str
@@ -77,7 +89,9 @@ EXAMPLES = r"""
     base_id: "{{ base.id }}"
     key: "{{ base.id | dgx_spark.vllm.image_key(recipe.nccl) }}"
     nccl_version: 2.30.4
-    wheel: /var/cache/dgx-spark/nvidia_nccl_cu13-2.30.4-py3-none-manylinux_2_18_aarch64.whl
+    index_url: https://pypi.org/simple
+    wheel_package: nvidia-nccl-cu13
+    wheel_sha256: e99308a3a89fba78918d50886e81072a6c8b0b4199feb02c3903e63713a6525a
 
 - name: Remove it
   dgx_spark.vllm.overlay_image:
@@ -137,8 +151,10 @@ import tempfile
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.urls import open_url
 
-from ansible_collections.dgx_spark.vllm.plugins.module_utils._docker import Docker, DockerError
+from ansible_collections.dgx_spark.vllm.plugins.module_utils._docker import Docker, DockerError, machine_of
+from ansible_collections.dgx_spark.vllm.plugins.module_utils._index_wheel import Wanted, fetch
 from ansible_collections.dgx_spark.vllm.plugins.module_utils._nccl import NcclError, examine
 from ansible_collections.dgx_spark.vllm.plugins.module_utils._overlay import Overlay, OverlayError
 from ansible_collections.dgx_spark.vllm.plugins.module_utils._overlay_build import Builder, labelled_nccl
@@ -152,9 +168,20 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "nccl_version": {"type": "str"},
     "source": {"type": "str", "choices": ["wheel", "apt"], "default": "wheel"},
     "wheel": {"type": "path"},
+    "index_url": {"type": "str"},
+    "wheel_package": {"type": "str"},
+    "wheel_sha256": {"type": "str"},
     "apt_package": {"type": "str"},
     "labels": {"type": "dict", "default": {}},
 }
+# Of silence, after which a download is begun again.
+TIMEOUT_SECONDS = 60
+
+
+def fetch_wheel(module: AnsibleModule, base: dict[str, t.Any], directory: str) -> str:
+    index_url, package, version, sha256 = (module.params[name] for name in ("index_url", "wheel_package", "nccl_version", "wheel_sha256"))
+    wanted = Wanted(index_url, package, version, machine_of(base, os.uname().machine), sha256)
+    return fetch(lambda url, headers: open_url(url, headers=headers, timeout=TIMEOUT_SECONDS), wanted, directory)
 
 
 def present(module: AnsibleModule, builder: Builder, overlay: Overlay) -> dict[str, t.Any]:
@@ -180,15 +207,14 @@ def absent(module: AnsibleModule, builder: Builder) -> dict[str, t.Any]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec=ARGUMENT_SPEC,
-        required_if=[
-            ("state", "present", ["base", "nccl_version"]),
-            ("source", "apt", ["apt_package"]),
-        ],
+        required_if=[("state", "present", ["base", "nccl_version"]), ("source", "apt", ["apt_package"])],
+        required_together=[("index_url", "wheel_package", "wheel_sha256")],
+        mutually_exclusive=[("wheel", "index_url")],
         supports_check_mode=True,
     )
     state = module.params["state"]
-    if state == "present" and module.params["source"] == "wheel" and not module.params["wheel"]:
-        module.fail_json(msg="state is present and source is wheel but wheel is missing")
+    if state == "present" and module.params["source"] == "wheel" and not (module.params["wheel"] or module.params["index_url"]):
+        module.fail_json(msg="state is present and source is wheel but both wheel and index_url are missing")
     module.run_command_environ_update = {"LC_ALL": "C"}
     docker = Docker(
         lambda words, environment: module.run_command(words, environ_update=environment), module.get_bin_path("docker", required=True)
@@ -204,7 +230,12 @@ def main() -> None:
         apt_package=module.params["apt_package"],
         labels={name: str(value) for name, value in module.params["labels"].items()},
     )
-    builder = Builder(docker, overlay, lambda path: examine(path, module.run_command, sys.executable, os.uname().machine))
+    builder = Builder(
+        docker,
+        overlay,
+        lambda path: examine(path, module.run_command, sys.executable, os.uname().machine),
+        lambda base, directory: fetch_wheel(module, base, directory),
+    )
     try:
         result = present(module, builder, overlay) if state == "present" else absent(module, builder)
     except (DockerError, NcclError, OverlayError, OSError) as error:

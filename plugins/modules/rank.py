@@ -102,13 +102,15 @@ def main() -> None:
     if enabled is not None and enabled != before["enabled"]:
         steps.append(["enable" if enabled else "disable", unit])
     if wanted == "started" and not up:
-        # Nothing to forget where the unit has never been; systemctl would call that an error.
-        steps += [["reset-failed", unit]] if before["loaded"] and before["active"] == "failed" else []
+        # The budget of starts is for those that nobody asked for.  A unit that systemd does not know has nothing to forget.
+        steps += [["reset-failed", unit]] if before["loaded"] else []
         steps.append(["start", unit])
-    if wanted == "stopped" and up:
-        steps.append(["stop", unit])
-    if wanted == "stopped" and before["active"] == "failed":
-        steps.append(["reset-failed", unit])
+    if wanted == "stopped" and (up or before["active"] == "failed"):
+        # A client that was ended by a signal leaves the unit failed, though it was asked to stop.
+        steps += [["stop", unit], ["reset-failed", unit]]
+    if steps and before["stale"]:
+        # A reload can take the GPU away from a running container, so it happens only when it has to.
+        steps.insert(0, ["daemon-reload"])
 
     after = {
         "enabled": before["enabled"] if enabled is None else enabled,

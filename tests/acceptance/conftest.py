@@ -8,6 +8,7 @@ from typing import Any, Callable
 
 import pytest
 import testinfra
+import yaml
 
 from tests.acceptance.harness import INVENTORY, ROOT, Playbooks, wait_for
 
@@ -92,13 +93,12 @@ def journal(nodes: dict[str, Any]) -> Callable[[str], str]:
 
 def inventory_file(folder: Path, change: Callable[[dict[str, Any]], None]) -> Path:
     """A copy of the simulated cluster's inventory with a mistake in it."""
-    import yaml
-
     content = yaml.safe_load((INVENTORY / "hosts.yml").read_text())
     variables = yaml.safe_load((INVENTORY / "group_vars" / "spark_nodes.yml").read_text()) or {}
     group = content["spark_nodes"]
     group["vars"] = {**group.get("vars", {}), **variables}
     change(group)
     path = folder / "hosts.yml"
-    path.write_text(yaml.safe_dump(content, sort_keys=False).replace("{{ inventory_dir }}/../..", str(ROOT)))
+    text = yaml.safe_dump(content, sort_keys=False, width=1000)
+    path.write_text(text.replace("{{ inventory_dir }}/../..", str(ROOT)).replace("inventory_dir ~ ''/../..", f"''{ROOT}"))
     return path

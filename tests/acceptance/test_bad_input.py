@@ -49,6 +49,9 @@ MISTAKES = [
         variable("dsv4_recipe", "dsv4-flash-b12x-2m"), ["dsv4-flash-b12x-2m", "did you mean dsv4-flash-b12x-1m?"], id="an unknown recipe"
     ),
     pytest.param(variable("serve_api_port", "eighty"), ["serve_api_port", "eighty", "int"], id="a wrong type"),
+    pytest.param(
+        variable("serve_extra_arguments", {"max-num-seqs": False}), ["max-num-seqs", "spark1", "serve_extra_arguments"], id="an argument"
+    ),
     pytest.param(variable("spark_head", "spark3"), ["spark3", "spark_nodes", "spark1, spark2"], id="a head that is not in the group"),
 ]
 
@@ -77,8 +80,8 @@ def test_several_mistakes_are_named_in_one_message(playbooks: Playbooks, tmp_pat
 
 
 def test_part_of_the_cluster_is_not_deployed(playbooks: Playbooks) -> None:
-    run = playbooks.deploy("--limit", "spark1,localhost")
-    assert run.code != 0 and "leaves out spark2" in run.output and run.changed == set()
+    run = playbooks.deploy("--limit", "spark1")
+    assert run.code != 0 and "spark2 of group spark_nodes left out (--limit spark1)" in run.output and run.changed == set()
 
 
 def test_the_inventory_to_copy_says_which_file_to_edit(playbooks: Playbooks) -> None:

@@ -30,7 +30,7 @@ class Gid:
     @property
     def ipv4(self) -> Optional[ipaddress.IPv4Address]:
         """The IPv4 that is mapped into it."""
-        digits = self.address.exploded.replace(":", "")
+        digits = self.address.packed.hex()
         return ipaddress.IPv4Address(int(digits[24:], 16)) if digits[:24] in (V4_MAPPED, V4_MULTICAST) else None
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible.errors import AnsibleError
 
 from ansible_collections.dgx_spark.vllm.plugins.filter.inventory_findings import inventory_findings, role_options
 
@@ -54,6 +55,32 @@ def test_all_mistakes_are_named_at_once() -> None:
 
 def test_the_number_of_nodes_is_that_of_the_playbook_or_of_the_recipe() -> None:
     assert find(expected_nodes=4)[0]["wanted"].startswith("4,")
+
+
+def test_the_recipe_is_read_even_if_the_playbook_says_how_many_nodes() -> None:
+    assert find(expected_nodes=2, recipe="nope")[0]["id"] == "inventory.recipe"
+    assert [item["id"] for item in find(expected_nodes="4")] == ["inventory.node-count", "inventory.recipe"]
+
+
+def test_arguments_that_do_not_fit_the_recipe_are_named() -> None:
+    found = find({"serve_extra_arguments": {"tensor_parallel_size": 4}, "serve_extra_environment": {"NCCL_IB_GID_INDEX": "3"}})
+    assert {item["id"] for item in found} == {"inventory.arguments"}
+    assert any("NCCL_IB_GID_INDEX is found per node" in item["found"] for item in found)
+
+
+class Broken(dict):
+    def __getitem__(self, name: str) -> Any:
+        if name == "image_nccl_wheel":
+            raise AnsibleError("no such file")
+        if name == "other":
+            raise AssertionError("a variable that is not ours must not be read")
+        return super().__getitem__(name)
+
+
+def test_a_variable_that_can_not_be_evaluated_is_named_and_other_variables_are_not_read() -> None:
+    hosts = {host: Broken(values, image_nccl_wheel="x", other="y") for host, values in NODES.items()}
+    found = inventory_findings(hosts, list(hosts), **CONTEXT)
+    assert [(item["id"], item["found"]) for item in found] == [("inventory.unreadable-variable", "image_nccl_wheel: no such file")] * 2
 
 
 def test_secrets_are_marked() -> None:

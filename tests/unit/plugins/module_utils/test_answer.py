@@ -42,7 +42,7 @@ def test_a_token_is_asked_for_and_found() -> None:
 
     assert ask(server) == Probe("", "", {"id": "deepseek-v4-flash", "max_model_len": 1000000}, {"text": "ready", "tokens": 3})
     method, path, body = server.asked[-1]
-    assert (method, path, body["model"], body["max_tokens"], body["temperature"]) == ("POST", CHAT, "deepseek-v4-flash", 8, 0)
+    assert (method, path, body["model"], body["max_tokens"], body["temperature"]) == ("POST", CHAT, "deepseek-v4-flash", 1, 0)
 
 
 def test_health_alone_never_counts() -> None:

@@ -73,7 +73,7 @@ def test_only_the_rank_and_the_api_address_differ() -> None:
 def test_the_words_are_those_of_the_compose_file() -> None:
     words = render()["argv_common"]
     assert words[:6] == ["serve", "deepseek-ai/DeepSeek-V4-Flash", "--served-model-name", "deepseek-v4-flash", "--revision", "c0ffee"]
-    assert words[words.index("--speculative-config") + 1] == '{"method":"mtp","num_speculative_tokens":2}'
+    assert words[words.index("--speculative-config") + 1] == '{"method":"mtp","num_speculative_tokens":2,"revision":"c0ffee"}'
     assert words[words.index("--max-model-len") + 1] == "1000000"
     assert words[words.index("--enable-prefix-caching") + 1].startswith("--")
     assert words[-6:] == ["--nnodes", "2", "--master-addr", "192.168.100.11", "--master-port", "25000"]
@@ -143,6 +143,37 @@ def test_what_can_not_be_rendered_is_named(host: str, change: dict, text: str) -
         render(host, recipe={**RECIPE, **change})
 
 
-def test_an_empty_word_is_refused() -> None:
-    with pytest.raises(_launch.LaunchError, match="after '--generation-config'"):
-        render(extra_arguments={"generation-config": ""})
+def test_the_image_is_told_its_rank_as_the_compose_file_does() -> None:
+    head, worker = render("ada"), render("bob")
+    assert {name: head["env"][name] for name in ("NODE_RANK", "MASTER_ADDR")} == {"NODE_RANK": "0", "MASTER_ADDR": "192.168.100.11"}
+    assert "HEADLESS" in head["env_unset"] and "HEADLESS" not in head["env"]
+    assert worker["env"]["NODE_RANK"] == worker["env"]["HEADLESS"] == "1"
+
+
+def test_an_option_written_with_underscores_is_the_same_option() -> None:
+    rendered = render(extra_arguments={"max_model_len": 4096})
+    assert rendered["launch"]["max_model_len"] == 4096
+    assert rendered["argv_common"].count("--max-model-len") == 1 and "--max_model_len" not in rendered["argv_common"]
+
+
+def test_null_takes_an_option_or_a_variable_of_the_recipe_away() -> None:
+    rendered = render(extra_arguments={"speculative-config": None}, extra_environment={"NCCL_NVLS_ENABLE": None})
+    assert "--speculative-config" not in rendered["argv_common"] and "None" not in rendered["argv_common"]
+    assert "NCCL_NVLS_ENABLE" not in rendered["env"]
+
+
+@pytest.mark.parametrize(
+    ("extra", "text"),
+    [
+        ({"extra_arguments": {"generation-config": ""}}, "arguments.generation-config"),
+        ({"extra_arguments": {"enable-prefix-caching": False}}, "no-enable-prefix-caching"),
+        ({"extra_arguments": {"api-key": "x"}}, "arguments.api-key is decided by the roles"),
+        ({"extra_arguments": {"tensor-parallel-size": 4}}, "nodes: found 2"),
+        ({"extra_environment": {"NCCL_IB_GID_INDEX": "3"}}, "environment.NCCL_IB_GID_INDEX is found per node"),
+        ({"extra_environment": {"VLLM_API_KEY": "x"}}, "environment.VLLM_API_KEY"),
+        ({"extra_environment": {"A": "b\nC=d"}}, "environment.A"),
+    ],
+)
+def test_what_a_user_adds_is_checked_like_a_recipe(extra: dict[str, Any], text: str) -> None:
+    with pytest.raises(_launch.LaunchError, match=text):
+        render(**extra)

@@ -61,6 +61,7 @@ def test_the_environment_binds_each_rank_to_its_own_names() -> None:
         "VLLM_HOST_IP": "192.168.100.2",
         "NCCL_NET": "IB",
         "NCCL_IB_DISABLE": "0",
+        "NCCL_CROSS_NIC": "0",
         "NCCL_IB_HCA": "=rocep1s0f1:1,roceP2p1s0f1:1",
         "NCCL_SOCKET_IFNAME": "=enp1s0f1np1",
         "GLOO_SOCKET_IFNAME": "enp1s0f1np1",

@@ -48,6 +48,7 @@ def test_a_unit_is_read() -> None:
             "unit": "vllm@mini.service",
             "loaded": True,
             "enabled": True,
+            "stale": False,
             "active": "active",
             "sub": "running",
             "result": "success",

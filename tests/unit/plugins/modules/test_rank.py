@@ -12,8 +12,8 @@ from tests.unit.plugins.modules.module_runner import run_module
 UNIT = "vllm@r.service"
 
 
-def show(active: str = "inactive", enabled: str = "", loaded: str = "loaded") -> str:
-    return f"Id={UNIT}\nLoadState={loaded}\nUnitFileState={enabled}\nActiveState={active}\nSubState=dead\n"
+def show(active: str = "inactive", enabled: str = "", loaded: str = "loaded", stale: str = "no") -> str:
+    return f"Id={UNIT}\nLoadState={loaded}\nUnitFileState={enabled}\nActiveState={active}\nSubState=dead\nNeedDaemonReload={stale}\n"
 
 
 def run(arguments: dict[str, Any], before: str, check: bool = False, fail: str = "") -> tuple[dict[str, Any], list[str]]:
@@ -30,19 +30,21 @@ def run(arguments: dict[str, Any], before: str, check: bool = False, fail: str =
 
 
 CASES = [
-    ({"state": "started"}, show("inactive"), ["start"]),
+    ({"state": "started"}, show("inactive"), ["reset-failed", "start"]),
     ({"state": "started"}, show("failed"), ["reset-failed", "start"]),
     ({"state": "started"}, show("active"), []),
     ({"state": "started"}, show("activating"), []),
-    ({"state": "stopped"}, show("active"), ["stop"]),
-    ({"state": "stopped"}, show("activating"), ["stop"]),
-    ({"state": "stopped"}, show("failed"), ["reset-failed"]),
+    ({"state": "stopped"}, show("active"), ["stop", "reset-failed"]),
+    ({"state": "stopped"}, show("activating"), ["stop", "reset-failed"]),
+    ({"state": "stopped"}, show("failed"), ["stop", "reset-failed"]),
     ({"state": "stopped"}, show("inactive"), []),
     ({"state": "stopped"}, show("inactive", loaded="not-found"), []),
     ({"enabled": True}, show(enabled="disabled"), ["enable"]),
     ({"enabled": True}, show(enabled="enabled"), []),
-    ({"enabled": False, "state": "stopped"}, show("active", "enabled"), ["disable", "stop"]),
+    ({"enabled": False, "state": "stopped"}, show("active", "enabled"), ["disable", "stop", "reset-failed"]),
     ({"enabled": True, "state": "started"}, show("inactive", loaded="not-found"), ["enable", "start"]),
+    ({"state": "started"}, show("inactive", stale="yes"), ["daemon-reload", "reset-failed", "start"]),
+    ({"state": "started"}, show("active", stale="yes"), []),
 ]
 
 
