@@ -102,9 +102,8 @@ def main() -> None:
     if enabled is not None and enabled != before["enabled"]:
         steps.append(["enable" if enabled else "disable", unit])
     if wanted == "started" and not up:
-        # The budget of starts is for those that nobody asked for.  A unit that systemd does not know has nothing to forget.
-        steps += [["reset-failed", unit]] if before["loaded"] else []
-        steps.append(["start", unit])
+        # The budget of starts is for those that nobody asked for.
+        steps += [["reset-failed", unit], ["start", unit]]
     if wanted == "stopped" and (up or before["active"] == "failed"):
         # A client that was ended by a signal leaves the unit failed, though it was asked to stop.
         steps += [["stop", unit], ["reset-failed", unit]]
@@ -118,7 +117,8 @@ def main() -> None:
     }
     for step in [] if module.check_mode else steps:
         rc, out, err = module.run_command([systemctl, *step])
-        if rc:
+        # systemd drops a unit that is down from its memory, and then there is nothing left to forget.
+        if rc and not (step[0] == "reset-failed" and "not loaded" in err):
             module.fail_json(
                 msg=f"systemctl {' '.join(step)} ended with status {rc}: {(err or out).strip()}; wanted {unit} {wanted or 'configured'};"
                 f" look at: systemctl status {unit}; journalctl -u {unit}"

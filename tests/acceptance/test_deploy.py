@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any, Callable
+
+import jmespath
+import pytest
 
 from tests.acceptance.conftest import UNIT
 from tests.acceptance.harness import Playbooks
@@ -22,6 +26,26 @@ def test_check_mode_announces_what_the_run_changes_and_the_second_run_changes_no
     assert fresh.deploy("--check").succeeded().changed == set()
 
 
+def test_the_status_says_what_runs_and_what_does_not(deployed: Playbooks, nodes: dict[str, Any], tmp_path: Path) -> None:
+    def status() -> Any:
+        shown = deployed.run("playbooks/status.yml", "-e", f"status_file={tmp_path}/status.json").succeeded()
+        document = json.loads((tmp_path / "status.json").read_text())
+        assert f"Cluster: {document['state']}" in shown.output
+        return document
+
+    serving = status()
+    assert serving["state"] == "serving"
+    assert jmespath.search("nodes[].[host, rank, active, nccl.version, nccl.network]", serving) == [
+        ["spark1", 0, True, "2.30.4", "IB"],
+        ["spark2", 1, True, "2.30.4", "IB"],
+    ]
+    assert jmespath.search("nodes[].rails[].ipv4", serving) == ["192.168.100.11", "192.168.101.11", "192.168.100.12", "192.168.101.12"]
+    nodes["spark2"].check_output(f"systemctl stop {UNIT}")
+    halved = status()
+    assert halved["state"] in ("degraded", "failed")
+    assert jmespath.search("nodes[?!active].host", halved) == ["spark2"]
+
+
 def test_both_ranks_run_the_overlays_nccl_over_both_rails(
     deployed: Playbooks, journal: Callable[[str], str], serves: Callable[[], Any]
 ) -> None:
@@ -35,6 +59,7 @@ def test_both_ranks_run_the_overlays_nccl_over_both_rails(
         assert using.count("/RoCE") == 2
 
 
+@pytest.mark.long
 def test_compiled_kernels_outlive_a_restart(deployed: Playbooks, nodes: dict[str, Any], journal: Callable[[str], str]) -> None:
     for host in ("spark1", "spark2"):
         nodes[host].check_output(f"systemctl stop {UNIT}")
@@ -45,6 +70,7 @@ def test_compiled_kernels_outlive_a_restart(deployed: Playbooks, nodes: dict[str
         assert "compiled 0 kernels" in journal(host)
 
 
+@pytest.mark.long
 def test_a_rank_that_died_brings_the_whole_cluster_back_in_order(
     deployed: Playbooks, nodes: dict[str, Any], serves: Callable[[], Any]
 ) -> None:
@@ -58,6 +84,7 @@ def test_a_rank_that_died_brings_the_whole_cluster_back_in_order(
     serves()
 
 
+@pytest.mark.long
 def test_an_argument_changed_for_all_restarts_all_and_for_one_is_refused(
     deployed: Playbooks, nodes: dict[str, Any], ask: Callable[..., dict[str, Any]]
 ) -> None:

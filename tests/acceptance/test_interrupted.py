@@ -15,11 +15,8 @@ MOMENTS = [
     ("dgx_spark.vllm.model", "Verify the model's files"),
     ("dgx_spark.vllm.image", "Build the overlay and prove its NCCL"),
     ("dgx_spark.vllm.caches", "Create the folder of each cache"),
-    ("dgx_spark.vllm.serve", "Install the unit"),
     ("dgx_spark.vllm.serve", "Write the environment"),
-    ("dgx_spark.vllm.serve", "Start the workers"),
     ("dgx_spark.vllm.serve", "Start the head"),
-    ("dgx_spark.vllm.serve", "Ask all ranks for a token"),
 ]
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any, Callable
 
+import pytest
+
 from tests.acceptance.conftest import UNIT
 from tests.acceptance.harness import Playbooks, wait_for
 
@@ -59,6 +61,7 @@ def test_a_gid_index_that_moved_is_used_at_the_next_start(
     assert deployed.deploy().succeeded().changed == set()
 
 
+@pytest.mark.long
 def test_a_head_that_was_killed_comes_back_with_its_worker_after_a_deploy(
     deployed: Playbooks, nodes: dict[str, Any], serves: Callable[[], Any]
 ) -> None:

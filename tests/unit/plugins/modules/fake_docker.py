@@ -20,6 +20,8 @@ class FakeDocker:
         self.registry: dict[str, dict[str, t.Any]] = {}
         self.calls: list[list[str]] = []
         self.built: list[str] = []
+        # The files that each build was given.
+        self.contexts: list[list[str]] = []
         # What the packages of a build put in place, and the words that end a command with an error.
         self.package_library = b""
         self.failures: dict[str, str] = {}
@@ -78,6 +80,7 @@ class FakeDocker:
         directory = Path(words[-1])
         text = (directory / "Dockerfile").read_text()
         self.built.append(text)
+        self.contexts.append(sorted(path.name for path in directory.iterdir()))
         assert self.find(text.splitlines()[0].split()[1]) is not None
         labels = dict(words[place + 1].split("=", 1) for place, word in enumerate(words) if word == "--label")
         library = (directory / "libnccl.so.2").read_bytes() if "COPY" in text else self.package_library

@@ -64,7 +64,8 @@ def changing(docker: FakeDocker) -> list[str]:
 
 
 def test_overlay_that_is_not_there_is_built_proven_and_tagged(docker: FakeDocker, wheel: t.Callable[[str], str]) -> None:
-    result = run(docker, wheel=wheel("2.30.4"), labels={"site": "lab"})
+    given = wheel("2.30.4")
+    result = run(docker, wheel=given, labels={"site": "lab"})
     assert result == {
         "failed": False,
         "changed": True,
@@ -76,6 +77,7 @@ def test_overlay_that_is_not_there_is_built_proven_and_tagged(docker: FakeDocker
     assert changing(docker) == ["tag", "build", "create", "cp", "tag", "rm", "image rm", "image rm"]
     assert docker.tags == {"base:1": BASE, TAG: "sha256:built1"}
     assert docker.containers == {}
+    assert Path(given).exists()
     assert docker.images["sha256:built1"]["Config"]["Labels"] == {
         "site": "lab",
         "dgx-spark.image-key": KEY,

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import http.server
 import io
 import json
 import socket
 import struct
-import threading
+import time
 import typing as t
 import zipfile
 from pathlib import Path
@@ -24,6 +23,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.dgx_spark.vllm.plugins.module_utils import _index_wheel
 from ansible_collections.dgx_spark.vllm.plugins.modules import overlay_image
 from tests.unit.plugins.modules.fake_docker import FakeDocker
+from tests.unit.plugins.modules.index_server import Reply, Server
 from tests.unit.plugins.modules.module_runner import run_module
 
 KEY = "0123456789abcdef"
@@ -51,47 +51,6 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-class Reply(t.NamedTuple):
-    body: bytes = b""
-    status: int = 200
-    headers: t.Mapping[str, str] = {}
-    cut: int = 0  # bytes at the end that are announced and never sent
-
-
-class Server:
-    """A path's replies are given in turn, the last one again and again."""
-
-    def __init__(self) -> None:
-        self.replies: dict[str, list[Reply]] = {}
-        self.requests: list[tuple[str, t.Any]] = []
-        server = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                server.requests.append((self.path, self.headers))
-                replies = server.replies.get(self.path) or [Reply(status=404)]
-                reply = replies.pop(0) if len(replies) > 1 else replies[0]
-                self.send_response(reply.status)
-                for name, value in {"Content-Length": str(len(reply.body)), **reply.headers}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(reply.body[: len(reply.body) - reply.cut])
-
-            def log_message(self, *values: t.Any) -> None:
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-    def asked(self, path: str) -> int:
-        return [asked for asked, _headers in self.requests].count(path)
-
-
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Server]:
     monkeypatch.setattr(_index_wheel, "PAUSE", 0)
@@ -105,21 +64,9 @@ def server(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Server]:
     server.close()
 
 
-class Watching(FakeDocker):
-    """Notes the files that each build is given."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[list[str]] = []
-
-    def do_build(self, words: list[str]) -> tuple[int, str, str]:
-        self.seen.append(sorted(path.name for path in Path(words[-1]).iterdir()))
-        return super().do_build(words)
-
-
 @pytest.fixture
-def docker() -> Watching:
-    docker = Watching()
+def docker() -> FakeDocker:
+    docker = FakeDocker()
     docker.add("base:1", BASE)
     return docker
 
@@ -158,14 +105,14 @@ ZIPPED = Reply(gzip.compress(HTML.body), headers={"Content-Type": "text/html", "
 
 @pytest.mark.parametrize("page", [json_page(), HTML, ZIPPED, json_page(hashes={"sha256": sha256(ARM_WHEEL)})])
 def test_wheel_of_the_base_images_architecture_is_fetched_and_built_into_the_overlay(
-    docker: Watching, server: Server, temporary: Path, page: Reply
+    docker: FakeDocker, server: Server, temporary: Path, page: Reply
 ) -> None:
     server.replies[PAGE] = [page]
     result = run(docker, server)
     assert (result["failed"], result["changed"], result["nccl"]["version"]) == (False, True, "2.30.4")
     assert docker.tags == {"base:1": BASE, TAG: "sha256:built1"}
     # The wheel is no part of what docker is given, and nothing stays on the node.
-    assert docker.seen == [["Dockerfile", "libnccl.so.2"]]
+    assert docker.contexts == [["Dockerfile", "libnccl.so.2"]]
     assert list(temporary.iterdir()) == []
     assert server.requests[0][1]["Accept"].startswith("application/vnd.pypi.simple.v1+json")
 
@@ -259,9 +206,11 @@ def test_server_that_is_not_there_is_named(docker: FakeDocker, server: Server, t
 
 def test_silent_server_is_given_up(docker: FakeDocker, server: Server, temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(overlay_image, "TIMEOUT_SECONDS", 0.1)
+    begun = time.monotonic()
     with socket.create_server(("127.0.0.1", 0)) as silent:
         result = run(docker, server, index_url=f"http://127.0.0.1:{silent.getsockname()[1]}/simple")
     assert_refused(docker, temporary, result, "timed out", "(3 attempts)")
+    assert time.monotonic() - begun < 5
 
 
 def test_full_disk_is_told_at_once(docker: FakeDocker, server: Server, temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:

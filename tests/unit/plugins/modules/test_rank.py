@@ -24,7 +24,7 @@ def run(arguments: dict[str, Any], before: str, check: bool = False, fail: str =
         if words[1] == "show":
             return 0, before, ""
         steps.append(words[1])
-        return (1, "", f"{words[1]} does not work") if words[1] == fail else (0, "", "")
+        return (1, "", fail) if fail.startswith(words[1]) else (0, "", "")
 
     return run_module(rank, {"recipe": "r", **arguments}, systemctl, binaries=("systemctl",), check=check), steps
 
@@ -42,7 +42,7 @@ CASES = [
     ({"enabled": True}, show(enabled="disabled"), ["enable"]),
     ({"enabled": True}, show(enabled="enabled"), []),
     ({"enabled": False, "state": "stopped"}, show("active", "enabled"), ["disable", "stop", "reset-failed"]),
-    ({"enabled": True, "state": "started"}, show("inactive", loaded="not-found"), ["enable", "start"]),
+    ({"enabled": True, "state": "started"}, show("inactive", loaded="not-found"), ["enable", "reset-failed", "start"]),
     ({"state": "started"}, show("inactive", stale="yes"), ["daemon-reload", "reset-failed", "start"]),
     ({"state": "started"}, show("active", stale="yes"), []),
 ]
@@ -64,6 +64,17 @@ def test_check_mode_predicts_the_same_and_does_nothing(arguments: dict[str, Any]
 
 
 def test_a_start_that_fails_says_where_to_look() -> None:
-    result, _done = run({"state": "started"}, show("inactive"), fail="start")
+    result, _done = run({"state": "started"}, show("inactive"), fail="start does not work")
     assert result["failed"] is True
     assert "start does not work" in result["msg"] and f"journalctl -u {UNIT}" in result["msg"]
+
+
+def test_a_unit_that_systemd_has_dropped_has_nothing_to_forget() -> None:
+    result, done = run({"state": "stopped"}, show("active"), fail=f"reset-failed: Unit {UNIT} not loaded.")
+    assert done == ["stop", "reset-failed"]
+    assert result["failed"] is False and result["changed"] is True
+
+
+def test_another_failure_to_forget_is_told() -> None:
+    result, _done = run({"state": "stopped"}, show("active"), fail="reset-failed: Access denied")
+    assert result["failed"] is True
