@@ -4,6 +4,8 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
+# Ansible refuses other encodings.
+export LC_ALL := C.UTF-8
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 CLUSTER := molecule/simulation/clusters/two_spark.yml
 SIMULATE := PYTHONPATH=molecule $(BIN)/python -m simulation.cluster
