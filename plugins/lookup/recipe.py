@@ -61,7 +61,7 @@ def read(term: str) -> dict[str, t.Any]:
         path, name = os.path.join(RECIPES, f"{term}.yml"), term
     if not os.path.isfile(path):
         known = names()
-        raise AnsibleLookupError(f"no recipe {term!r}{_recipe.nearest(term, known)}; the recipes are: {', '.join(known)}")
+        raise AnsibleLookupError(f"no recipe {term!r}{_recipe.suggestion(term, known)}; the recipes are: {', '.join(known)}")
     with open(path, encoding="utf-8") as file:
         try:
             recipe = yaml.safe_load(file)

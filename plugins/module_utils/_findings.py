@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import typing as t
 
@@ -58,3 +59,9 @@ def text(finding: Finding) -> str:
 def texts(findings: t.Iterable[Finding]) -> list[str]:
     """Return one line per finding, the worst first, otherwise in the order given."""
     return [text(entry) for entry in sorted(findings, key=lambda entry: SEVERITIES.index(entry["severity"]))]
+
+
+def did_you_mean(word: str, known: t.Iterable[str], cutoff: float = 0.5) -> str:
+    """Return `did you mean X?` for the known word nearest to `word`, or an empty text where none is near enough (`cutoff`, 0 to 1)."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)
+    return f"did you mean {close[0]}?" if close else ""

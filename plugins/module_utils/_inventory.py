@@ -11,22 +11,15 @@ Every function returns findings (see `_findings`), so that a user sees all of th
 
 from __future__ import annotations
 
-import difflib
 import typing as t
 
-from ._findings import finding
+from ._findings import did_you_mean, finding
 
 # Host names of the example inventories, which nobody's node has.
 PLACEHOLDER = "REPLACE-ME"
 ROLES = ("preflight", "discover", "image", "model", "caches", "serve")
 # Variables of the cluster as a whole; those of a role are in its argument_specs.
 CLUSTER_VARIABLES = ("dsv4_recipe", "spark_group", "spark_head", "spark_known_variables")
-
-
-def nearest(word: str, known: t.Iterable[str]) -> str:
-    """`did you mean X?` for the known word nearest to `word`, or an empty text."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f"did you mean {close[0]}?" if close else ""
 
 
 def host_findings(
@@ -81,7 +74,7 @@ def host_findings(
                 head,
                 f"spark_head is {head}, which is not in group {group}",
                 f"one of {', '.join(hosts) or 'no host'}",
-                nearest(head, hosts) or "set spark_head to one of them, or leave it out: the first host is the head",
+                did_you_mean(head, hosts) or "set spark_head to one of them, or leave it out: the first host is the head",
             )
         )
     by_address: dict[str, list[str]] = {}
@@ -122,7 +115,7 @@ def variable_findings(
             "error",
             ", ".join(hosts),
             f"variable {name}",
-            nearest(name, known) or "a variable of a role, as `ansible-doc -t role` lists them",
+            did_you_mean(name, known) or "a variable of a role, as `ansible-doc -t role` lists them",
             f"correct its name in {inventory}, or, if it is your own, add it to the list spark_known_variables",
         )
         for name, hosts in sorted(by_name.items())

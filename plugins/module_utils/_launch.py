@@ -16,8 +16,8 @@ import json
 import typing as t
 
 from . import _gid, _recipe
+from ._overlay import NCCL_PATH
 
-NCCL_PATH = "/opt/dgx-spark/nccl/libnccl.so.2"
 # Recipes of the field give an image's entrypoint its rank in these, beside the arguments.
 _RANK_NAMES = ("NODE_RANK", "MASTER_ADDR", "HEADLESS")
 _GPU_OPTIONS = {

@@ -7,13 +7,12 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import typing as t
 
 from . import _gid
-from ._findings import Finding, errors
+from ._findings import Finding, did_you_mean, errors
 from ._plan_checks import address_findings, machine_findings, network_findings, port_findings
 from ._plan_ids import planned
 from ._rails import Common, Use, common_rails, no_common_finding, rails_of, unused_findings
@@ -83,8 +82,7 @@ def _host_findings(hosts: t.Sequence[str], head: t.Optional[str]) -> list[Findin
         listing = f"{len(hosts)} host{'' if len(hosts) == 1 else 's'}{': ' if hosts else ''}{', '.join(hosts)}"
         found.append(planned("inventory.too-few-nodes", None, listing, "two or more", "add the other nodes to the group"))
     if head is not None and head not in hosts:
-        nearest = difflib.get_close_matches(head, hosts, n=1, cutoff=0.0)
-        remedy = f"did you mean {nearest[0]}?" if nearest else "name one of the group's hosts as head"
+        remedy = did_you_mean(head, hosts, cutoff=0.0) or "name one of the group's hosts as head"
         found.append(planned("inventory.head-not-in-group", None, f"head {head}", f"one of {', '.join(hosts) or 'no host'}", remedy))
     return found
 

@@ -12,9 +12,10 @@ what is missing, misspelt or of the wrong type is named with its path inside the
 
 from __future__ import annotations
 
-import difflib
 import re
 import typing as t
+
+from ._findings import did_you_mean
 
 SCHEMA = 1
 
@@ -80,10 +81,10 @@ _NAME = re.compile(r"^[a-z0-9][a-z0-9.-]*$")
 _VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 
 
-def nearest(word: str, known: t.Iterable[str]) -> str:
+def suggestion(word: str, known: t.Iterable[str]) -> str:
     """` (did you mean X?)` for the known word nearest to `word`, or nothing."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f" (did you mean {close[0]}?)" if close else ""
+    text = did_you_mean(word, known)
+    return f" ({text})" if text else ""
 
 
 def problems(recipe: t.Any, name: str) -> list[str]:
@@ -125,7 +126,7 @@ def _shape_problems(data: dict[str, t.Any], shape: dict[str, t.Any], path: str) 
     found = []
     for key in data:
         if key not in shape:
-            found.append(f"{path}{key} is not a key of a recipe{nearest(str(key), shape)}; known here: {', '.join(shape)}")
+            found.append(f"{path}{key} is not a key of a recipe{suggestion(str(key), shape)}; known here: {', '.join(shape)}")
     for key, (kind, required) in shape.items():
         if key not in data:
             if required:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import json
 import threading
@@ -44,17 +45,24 @@ class Api(http.server.BaseHTTPRequestHandler):
         body = json.dumps(document).encode() if document else b""
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        # A client that has given up meanwhile is what some tests are about.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self.end_headers()
+            self.wfile.write(body)
 
     def log_message(self, *args: t.Any) -> None:
         pass
 
 
+class Server(http.server.ThreadingHTTPServer):
+    # Closing waits for the answers that are under way, so that none of them runs into the next test.
+    daemon_threads = False
+
+
 @pytest.fixture
 def api(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[type[Api]]:
     handler = type("Handler", (Api,), {})
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server = Server(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     # A proxy that is set for the node must not be asked for the node's own API.
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
