@@ -46,7 +46,9 @@ def place(sources: t.Union[str, list[str]]) -> str:
     named = []
     for source in [sources] if isinstance(sources, str) else sources:
         main = os.path.join(source, "hosts.yml")
-        named.append(os.path.relpath(main if os.path.isfile(main) else source))
+        path = os.path.abspath(main if os.path.isfile(main) else source)
+        relative = os.path.relpath(path)
+        named.append(path if relative.startswith("..") else relative)
     return ", ".join(named) or "the inventory"
 
 

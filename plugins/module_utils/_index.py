@@ -112,7 +112,7 @@ def _files_of_json(text: str, url: str) -> list[File]:
     except ValueError as error:
         raise IndexPageError(f"a page that begins like JSON and is none ({error})") from error
     version = str(_dictionary(page.get("meta")).get("api-version", "1.0"))
-    if version.split(".")[0] != "1":
+    if not re.match(r"1(\.|$)", version):
         raise IndexPageError(f"an index of version {version} of the interface, which is not known; known is 1")
     files = []
     listed = page.get("files")

@@ -170,7 +170,7 @@ def _alike(name: str, identifier: str, values: dict[str, str]) -> t.Iterator[Che
     for host, value in values.items():
         by_value[value].append(host)
     if len(by_value) == 1:
-        yield Check("all", name, next(iter(by_value)), "the same on all nodes")
+        yield Check("all", name, ", ".join(by_value), "the same on all nodes")
         return
     found = "; ".join(f"{value} on {', '.join(names)}" for value, names in by_value.items())
     yield Check("all", name, found, "the same on all nodes", identifier)
