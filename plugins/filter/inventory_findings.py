@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import typing as t
 
+import jinja2
 import yaml
 from ansible.errors import AnsibleError, AnsibleFilterError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -67,9 +68,15 @@ class Variables:
         for name in names:
             if name in self.names:
                 try:
-                    values[name] = self._variables[name]
+                    value = self._variables[name]
                 except AnsibleError as error:
                     self.unreadable[name] = str(error).splitlines()[0]
+                    continue
+                # What a template could not make out comes as an object that fails at its first use.
+                if isinstance(value, jinja2.Undefined):
+                    self.unreadable[name] = str(value._undefined_message)
+                else:
+                    values[name] = value
         return values
 
 

@@ -49,3 +49,7 @@ def test_a_teardown_leaves_nothing_but_caches_and_model(fresh: Playbooks, nodes:
     for node in nodes.values():
         assert node.file(KEPT).is_directory
     assert fresh.run("playbooks/teardown.yml").succeeded().changed == set()
+    announced = fresh.run("playbooks/teardown.yml", "--check", "-e", "caches_state=absent").succeeded()
+    done = fresh.run("playbooks/teardown.yml", "-e", "caches_state=absent").succeeded()
+    assert announced.changed == done.changed
+    assert not any(node.file("/var/lib/dgx-spark").exists for node in nodes.values())

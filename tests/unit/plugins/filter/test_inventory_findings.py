@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import jinja2
 import pytest
 from ansible.errors import AnsibleError
 
@@ -81,6 +82,11 @@ def test_a_variable_that_can_not_be_evaluated_is_named_and_other_variables_are_n
     hosts = {host: Broken(values, image_nccl_wheel="x", other="y") for host, values in NODES.items()}
     found = inventory_findings(hosts, list(hosts), **CONTEXT)
     assert [(item["id"], item["found"]) for item in found] == [("inventory.unreadable-variable", "image_nccl_wheel: no such file")] * 2
+
+
+def test_a_variable_that_is_undefined_is_named() -> None:
+    found = find({"image_nccl_wheel": jinja2.StrictUndefined(hint="No first item, sequence was empty.")})
+    assert [item["found"] for item in found] == ["image_nccl_wheel: No first item, sequence was empty."] * 2
 
 
 def test_secrets_are_marked() -> None:
