@@ -109,8 +109,8 @@ def _inventory_findings(
         found.append(
             _findings.finding("inventory.recipe", "error", "dsv4_recipe", str(error), "a recipe that can be read", f"correct it in {where}")
         )
-    for wanted in {int(expected_nodes)} if expected_nodes else {content["nodes"]} if content else {None}:
-        found += _inventory.host_findings(hosts, group, head, wanted, addresses, where)
+    wanted = int(expected_nodes) if expected_nodes else content["nodes"] if content else None
+    found += _inventory.host_findings(hosts, group, head, wanted, addresses, where)
     if content and expected_nodes and content["nodes"] != int(expected_nodes):
         found.append(_inventory.recipe_size_finding(recipe, content["nodes"], int(expected_nodes)))
     found += _inventory.variable_findings(
