@@ -73,12 +73,13 @@ class Watch:
         while True:
             look = self.look()
             judgement = judge(self.target.wanted, look, self.memory)
-            # The lines of a failure come in a burst: once it is seen, the rest of it is waited for.
-            doubt = judgement.state == "failed" and not judgement.settled and not doubted
+            # The lines of a failure come in a burst, and on a busy node the journal may be later than the API: one more look tells.
+            incomplete = not judgement.settled if judgement.state == "failed" else nccl_report(look.lines)["version"] is None
+            doubt = incomplete and not doubted
             final = judgement.state != "waiting" and not doubt
             if final or self.left() <= POLL_SECONDS:
                 return self._result(look, judgement)
-            doubted = doubt
+            doubted = doubt and judgement.state != "waiting"
             self.hands.sleep(POLL_SECONDS)
 
     def left(self) -> float:
@@ -88,7 +89,7 @@ class Watch:
     def look(self) -> Look:
         """Everything that can be seen of the rank now."""
         unit = self._unit()
-        look = Look(self.hands.now(), unit, lines=self._lines(unit))
+        look = Look(self.hands.now(), unit)
         if self.memory.restarts is not None and unit["restarts"] > self.memory.restarts:
             entries = self._journal(["--lines=2000"], unit)
             look.previous = _journal.lines(_journal.previous_run(entries, unit["invocation"]))
@@ -100,6 +101,8 @@ class Watch:
         if self.target.ask_api and _unit.runs(unit):
             wants_token = self.target.wanted.phase == "token"
             look.probe = _answer.probe(self._fetch, self.target.model, self.target.max_model_len, wants_token)
+        # Last, because a rank may come up while its API is asked: what it printed until then belongs to what was found.
+        look.lines = self._lines(unit)
         return look
 
     def _unit(self) -> dict[str, t.Any]:

@@ -15,6 +15,7 @@ from ansible_collections.dgx_spark.vllm.plugins.module_utils._judgement import W
 
 START = 1795310172.0
 JOINED = "rank 1 in world size 2 is assigned as DP rank 0"
+BANNER = "NCCL version 2.30.4+cuda13.2"
 FAILED = "(Worker pid=5) ERROR 11-22 01:17:03 [multiproc_executor.py:953] WorkerProc failed to start."
 CAUSE = "(Worker pid=5) ERROR 11-22 01:17:03 [multiproc_executor.py:953] zmq.error.ZMQError: Cannot assign requested address"
 
@@ -69,7 +70,7 @@ SERVING = {
 
 
 def test_it_returns_as_soon_as_the_phase_is_reached() -> None:
-    node = Node([], ["distributed_init_method=tcp://h:1"], ["distributed_init_method=tcp://h:1", JOINED])
+    node = Node([], ["distributed_init_method=tcp://h:1"], ["distributed_init_method=tcp://h:1", JOINED, BANNER])
     result = node.watch()
 
     assert (result["state"], result["phase"], node.looks, node.time) == ("ready", "nccl", 3, 2.0)
@@ -104,6 +105,33 @@ def test_a_token_makes_the_head_ready() -> None:
     assert (result["state"], result["phase"], result["model"]) == ("ready", "token", {"id": "mini", "max_model_len": 512})
     assert result["completion"] == {"text": "ready", "tokens": 2, "seconds": 0.5}
     assert result["timeline"][-1]["phase"] == "token"
+
+
+def test_what_is_printed_while_the_api_is_asked_counts() -> None:
+    class Busy(Node):
+        """A head that comes up, and prints what its NCCL is, while it is asked for a token."""
+
+        def fetch(self, method: str, path: str, body: t.Optional[str], seconds: float) -> Answer:
+            self.log = ([JOINED, BANNER],)
+            return super().fetch(method, path, body, seconds)
+
+    node = Busy([JOINED], answers=SERVING)
+    result = node.watch(0, "token")
+
+    assert (result["state"], result["nccl"]["version"], node.looks) == ("ready", "2.30.4", 1)
+
+
+def test_a_journal_that_lags_behind_the_api_is_read_once_more() -> None:
+    node = Node([JOINED], [JOINED, BANNER], answers=SERVING)
+    result = node.watch(0, "token")
+
+    assert (result["state"], result["nccl"]["version"], node.looks) == ("ready", "2.30.4", 2)
+
+
+def test_a_rank_without_nccl_is_ready_all_the_same() -> None:
+    node = Node([JOINED], answers=SERVING)
+
+    assert (node.watch(0, "token")["state"], node.looks) == ("ready", 2)
 
 
 def test_a_head_that_refuses_connections_is_waited_for() -> None:
