@@ -11,7 +11,7 @@ import pytest
 
 from simulation import tiny_model
 from simulation.stand_in.vllm_stand_in.caches import compile_all, directories
-from simulation.stand_in.vllm_stand_in.model import config, load_shard, resolve, shard_files
+from simulation.stand_in.vllm_stand_in.model import config, load_mtp, load_shard, resolve, shard_files
 from simulation.stand_in.vllm_stand_in.network import Fatal
 
 
@@ -83,14 +83,25 @@ def test_missing_shard_is_not_noticed_but_one_of_the_wrong_length_is(snapshot: P
         load_shard(second)
 
 
-def test_kernels_are_compiled_once_where_the_variables_say(tmp_path: Path) -> None:
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STAND_IN_TIME_SCALE", "0")
+
+
+def test_kernels_are_compiled_once_where_the_variables_say(tmp_path: Path, at_once: None) -> None:
     variables = {"HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path / "tmp"), "VLLM_CACHE_ROOT": str(tmp_path / "vllm")}
     places = directories(variables, {"max_model_len": 1000}, 0)
-    compiled, reused = compile_all(places, 0)
-    assert (compiled, reused) == (4 * len(places), 0)
-    assert compile_all(places, 0) == (0, compiled)
-    again, kept = compile_all(directories(variables, {"max_model_len": 2000}, 0), 0)
-    assert (again, kept) == (8, compiled - 8), "torch.compile's two caches depend on the arguments"
+    count = 4 * len(places)
+    assert compile_all(places, "1") == (count, 0, 0)
+    assert compile_all(places, "1") == (0, count, 0)
+    again = compile_all(directories(variables, {"max_model_len": 2000}, 0), "1")
+    assert again == (8, count - 8, 0), "torch.compile's two caches depend on the arguments"
+
+
+def test_kernels_of_another_build_are_taken_for_ones_own(tmp_path: Path, at_once: None) -> None:
+    places = directories({"HOME": str(tmp_path)}, {}, 0)
+    compile_all(places, "1")
+    assert compile_all(places, "2") == (0, 4 * len(places), 4 * len(places))
 
 
 def test_torch_compile_overrides_the_callers_triton_cache(tmp_path: Path) -> None:
@@ -99,3 +110,12 @@ def test_torch_compile_overrides_the_callers_triton_cache(tmp_path: Path) -> Non
     assert str(places["triton in torch.compile"]).startswith("/v/torch_compile_cache/")
     assert places["deep_gemm"] == Path("/v/deep_gemm")
     assert places["tilelang"] == Path("/root/.tilelang/cache")
+
+
+def test_weights_with_a_draft_of_dspark_have_none_of_mtp(snapshot: Path) -> None:
+    load_mtp(snapshot)
+    settings = config(snapshot)
+    (snapshot / "config.json").unlink()
+    (snapshot / "config.json").write_text(json.dumps({**settings, "dspark_target_layer_ids": [1, 2, 3]}))
+    with pytest.raises(Fatal, match=r"mtp\.py.*\n.*\nKeyError: "):
+        load_mtp(snapshot)

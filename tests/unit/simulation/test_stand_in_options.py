@@ -11,15 +11,18 @@ from simulation.stand_in.vllm_stand_in.options import non_default, parse
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["/models/x", "--no-such-flag"], "vllm serve: error: unrecognized arguments: --no-such-flag"),
-        (["serve", "/models/x"], "vllm serve: error: unrecognized arguments: /models/x"),
-        (["vllm", "serve", "/models/x"], "vllm serve: error: unrecognized arguments: serve /models/x"),
-        (["/models/x", "--headless", ""], "vllm serve: error: unrecognized arguments: "),
-        (["/models/x", "--kv-cache-dtype", "nvfp4_ds_mla"], "invalid choice: 'nvfp4_ds_mla'"),
-        (["/models/x", "--speculative-config", "{method:mtp}"], "invalid loads value: '{method:mtp}'"),
+        (["/models/x", "--no-such-flag"], "vllm: error: unrecognized arguments: --no-such-flag\n"),
+        (["serve", "/models/x"], "vllm: error: unrecognized arguments: /models/x\n"),
+        (["vllm", "serve", "/models/x"], "vllm: error: unrecognized arguments: serve /models/x\n"),
+        (["/models/x", "--headless", ""], "vllm: error: unrecognized arguments: \n"),
+        (["/models/x", "--foo.bar", "1"], 'vllm: error: unrecognized arguments: --foo {"bar": 1}\n'),
+        (["/models/x", "--kv-cache-dtype", "nvfp4_ds_mla"], "vllm serve: error: argument --kv-cache-dtype: invalid choice: 'nvfp4_ds_mla'"),
+        (["/models/x", "--speculative-config", "{method:mtp}"], "Value {method:mtp} cannot be converted to <function loads at 0x"),
+        (["/models/x", "--default-chat-template-kwargs", "{thinking:1}"], "invalid loads value: '{thinking:1}'"),
         (["/models/x", "--port", "http"], "invalid int value: 'http'"),
         (["/models/x", "--master-port"], "expected one argument"),
-        (["/models/x", "--max-model"], "unrecognized arguments: --max-model"),
+        (["/models/x", "--max-model"], "vllm serve: error: argument --max-model-len: expected one argument"),
+        (["/models/x", "--max-num", "3"], "ambiguous option: --max-num could match --max-num"),
     ],
 )
 def test_wrong_command_line_ends_with_status_two(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,117 +1,27 @@
 # Copyright: (c) 2026, The dgx_spark.vllm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Two ranks of the stand-in on the loop-back interface, with RDMA devices made of files."""
+"""Two ranks of the stand-in, and what they do to each other."""
 
 from __future__ import annotations
 
-import http.client
 import json
-import os
 import re
 import signal
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from simulation import tiny_model
-from simulation.access import HERE
-
-SECONDS = 20
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def rdma_tree(root: Path, address: str) -> dict[str, str]:
-    """One active device whose RoCE v2 GID of `address` is at index 3, and the variables that show it to the stand-in."""
-    port = root / "class/infiniband/rocep1s0f0/ports/1"
-    mapped = "0000:0000:0000:0000:0000:ffff:{:02x}{:02x}:{:02x}{:02x}".format(*map(int, address.split(".")))
-    entries = [("fe80:" + "0000:" * 6 + "0001", kind) for kind in ("IB/RoCE v1", "RoCE v2")]
-    entries += [(mapped, kind) for kind in ("IB/RoCE v1", "RoCE v2")]
-    for name in ("gids", "gid_attrs/types", "gid_attrs/ndevs"):
-        (port / name).mkdir(parents=True)
-    for index, (gid, kind) in enumerate(entries):
-        (port / "gids" / str(index)).write_text(gid + "\n")
-        (port / "gid_attrs/types" / str(index)).write_text(kind + "\n")
-        (port / "gid_attrs/ndevs" / str(index)).write_text("lo\n")
-    (port / "gids/4").write_text(":".join(["0000"] * 8) + "\n")
-    (port / "state").write_text("4: ACTIVE\n")
-    os.symlink("../../devices/0000:01:00.0", root / "class/infiniband/rocep1s0f0/device")
-    (root / "uverbs0").touch()
-    return {"STAND_IN_SYSFS": str(root), "STAND_IN_DEV": str(root)}
-
-
-class Pair:
-    """The two processes, their logs and the API's port."""
-
-    def __init__(self, tmp_path: Path) -> None:
-        self.tmp_path, self.api, self.master = tmp_path, free_port(), free_port()
-        tiny_model.write(tmp_path / "hf")
-        self.ranks: dict[int, subprocess.Popen[bytes]] = {}
-
-    def start(self, rank: int, *words: str, **environ: str) -> None:
-        argv = ["serve", tiny_model.REPOSITORY, "--tensor-parallel-size", "2", "--nnodes", "2", "--node-rank", str(rank)]
-        argv += ["--master-addr", "127.0.0.1", "--master-port", str(self.master), "--served-model-name", "tiny"]
-        argv += ["--headless"] if rank else ["--host", "127.0.0.1", "--port", str(self.api)]
-        variables = {
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(HERE.parent),
-            "HOME": str(self.tmp_path / f"home{rank}"),
-            "TMPDIR": str(self.tmp_path / f"tmp{rank}"),
-            "HF_HOME": str(self.tmp_path / "hf"),
-            "HF_HUB_OFFLINE": "1",
-            "VLLM_HOST_IP": "127.0.0.1",
-            "GLOO_SOCKET_IFNAME": "lo",
-            "NCCL_SOCKET_IFNAME": "=lo",
-            "NCCL_DEBUG": "INFO",
-            "STAND_IN_COMPILE_SECONDS": "0",
-            **rdma_tree(self.tmp_path / f"sys{rank}", f"127.0.1.{rank + 1}"),
-            **environ,
-        }
-        with self.log_path(rank).open("wb") as log:
-            command = [sys.executable, "-m", "simulation.stand_in.vllm_stand_in", *argv, *words]
-            self.ranks[rank] = subprocess.Popen(command, env=variables, stdout=log, stderr=log)
-
-    def log_path(self, rank: int) -> Path:
-        return self.tmp_path / f"rank{rank}.log"
-
-    def log(self, rank: int) -> str:
-        return self.log_path(rank).read_text()
-
-    def wait_for(self, rank: int, text: str) -> None:
-        deadline = time.monotonic() + SECONDS
-        while text not in self.log(rank):
-            assert time.monotonic() < deadline, f"rank {rank} never said {text!r}:\n{self.log(rank)}"
-            time.sleep(0.05)
-
-    def ends(self, rank: int) -> int:
-        return self.ranks[rank].wait(SECONDS)
-
-    def ask(self, path: str, body: Any = None, key: str = "") -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.api, timeout=SECONDS)
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        connection.request("POST" if body else "GET", path, json.dumps(body) if body else None, headers)
-        answer = connection.getresponse()
-        return answer.status, answer.read()
+from tests.unit.simulation.pair import Pair
 
 
 @pytest.fixture
 def pair(tmp_path: Path) -> Iterator[Pair]:
     processes = Pair(tmp_path)
     yield processes
-    for process in processes.ranks.values():
-        process.kill()
-        process.wait()
+    processes.kill()
 
 
 @pytest.fixture
@@ -203,10 +113,14 @@ def test_head_alone_and_worker_alone_give_up_after_their_time(pair: Pair) -> Non
     assert f"The client socket has timed out after 1000ms while trying to connect to (127.0.0.1, {pair.master})." in pair.log(1)
 
 
-def test_second_rank_must_be_headless(pair: Pair) -> None:
-    pair.start(0, "--node-rank", "1")
-    assert pair.ends(0) == 1
-    assert "AssertionError: collective_rpc should not be called on follower node" in pair.log(0)
+def test_second_rank_must_be_headless_and_the_head_never_hears_of_it(pair: Pair) -> None:
+    pair.start(0)
+    pair.launch(1, [], {}, headless=False)
+    assert pair.ends(1) == 1
+    log = pair.log(1)
+    assert log.index("Loading weights took") < log.index("AssertionError: collective_rpc should not be called on follower node")
+    assert "[core.py:1140] EngineCore failed to start." in log
+    assert pair.ranks[0].poll() is None and "Application startup complete" not in pair.log(0)
 
 
 def test_block_sizes_that_differ_are_the_one_difference_noticed(pair: Pair) -> None:

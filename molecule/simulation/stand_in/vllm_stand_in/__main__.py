@@ -13,8 +13,8 @@ from typing import Any
 
 from . import VERSION, log
 from .network import Fatal
-from .options import parse
-from .serve import prepare, work
+from .options import USAGE, parse
+from .serve import EngineFailed, prepare, work
 
 WORKER_FAILED = "Exception: WorkerProc initialization failed due to an exception in a background process. See stack trace for root cause."
 ENGINE_FAILED = "RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {'EngineCore': 1}"
@@ -36,9 +36,10 @@ def main(words: list[str]) -> int:
         log.raw(VERSION)
         return 0
     if words[:1] != ["serve"]:
-        print("usage: vllm [-h] [-v] {chat,complete,serve,bench,collect-env,run-batch} ...", file=sys.stderr)
+        print(USAGE, file=sys.stderr)
         if words:
-            print(f"vllm: error: argument subparser: invalid choice: {words[0]!r} (choose from 'serve')", file=sys.stderr)
+            choices = "'chat', 'complete', 'serve', 'launch', 'bench', 'collect-env', 'run-batch'"
+            print(f"vllm: error: argument subparser: invalid choice: {words[0]!r} (choose from {choices})", file=sys.stderr)
         return 2
     options, given = parse(words[1:])
     slow = options.headless and options.node_rank > 0
@@ -51,12 +52,25 @@ def main(words: list[str]) -> int:
         return 1
     try:
         work(prepared)
+    except EngineFailed as error:
+        report_engine(str(error))
+        return 1
     except Fatal as error:
-        log.line(log.WORKER, "multiproc_executor.py:953", "WorkerProc failed to start.", "ERROR")
-        log.line(log.WORKER, "multiproc_executor.py:953", str(error), "ERROR")
-        log.raw(WORKER_FAILED if options.headless else ENGINE_FAILED)
+        failed = f"WorkerProc failed to start.\nTraceback (most recent call last):\n{error}"
+        log.line(log.WORKER, "multiproc_executor.py:870", failed, "ERROR")
+        if options.headless:
+            log.raw(f"Traceback (most recent call last):\n{WORKER_FAILED}")
+        else:
+            report_engine(WORKER_FAILED)
         return 1
     return 0
+
+
+def report_engine(last_line: str) -> None:
+    """What the engine's process says of its end, twice, and what the API's says of it."""
+    log.line(log.ENGINE, "core.py:1140", f"EngineCore failed to start.\nTraceback (most recent call last):\n{last_line}", "ERROR")
+    log.named(log.ENGINE, f"Process EngineCore:\nTraceback (most recent call last):\n{last_line}")
+    log.named(log.API, f"Traceback (most recent call last):\n{ENGINE_FAILED}")
 
 
 code = main(sys.argv[1:])

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import threading
@@ -16,7 +17,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Optional
 
-from . import VERSION, log
+from . import VERSION, clock, log, reasoning
 from .engine import EngineDead, Head
 from .metrics import Metrics
 from .network import Fatal
@@ -42,6 +43,7 @@ WORDS = [
     ".",
 ]
 GOODBYE_SECONDS = 0.5
+Piece = dict[str, Any]
 
 
 class Server(ThreadingHTTPServer):
@@ -60,7 +62,8 @@ class Server(ThreadingHTTPServer):
         self.names: list[str] = options.served_model_name or [options.model_tag]
         # Without a key in it, VLLM_API_KEY asks for none.
         self.keys = options.api_key or ([os.environ["VLLM_API_KEY"]] if os.environ.get("VLLM_API_KEY") else [])
-        self.token_seconds = float(os.environ.get("STAND_IN_TOKEN_SECONDS") or 0.002)
+        # Kernels of another build answer nonsense.
+        self.garbled = False
         self.engine: Head
         self.metrics: Metrics
 
@@ -75,9 +78,9 @@ class Server(ThreadingHTTPServer):
 
     def end_soon(self) -> None:
         """The engine is dead: answer what is asked in the next moments, then stop."""
-        log.line(log.API, "async_llm.py:729", "AsyncLLM output_handler failed.", "ERROR")
+        log.line(log.API, "async_llm.py:704", "AsyncLLM output_handler failed.", "ERROR")
         text = "vllm.v1.engine.exceptions.EngineDeadError: EngineCore encountered an issue. See stack trace (above) for the root cause."
-        log.line(log.API, "async_llm.py:729", text, "ERROR")
+        log.line(log.API, "async_llm.py:704", text, "ERROR")
         threading.Timer(GOODBYE_SECONDS, self.shutdown).start()
 
 
@@ -120,6 +123,10 @@ class Handler(BaseHTTPRequestHandler):
         if request.get("model", self.server.names[0]) not in self.server.names:
             self.error(404, "NotFoundError", "The model `{}` does not exist.".format(request["model"]))
             return
+        problem = reasoning.refusal(request.get("reasoning_effort")) if "chat" in self.path else None
+        if problem:
+            self.error(400, "Bad Request", problem)
+            return
         try:
             self.complete(request, prompt)
         except EngineDead as error:
@@ -143,58 +150,80 @@ class Handler(BaseHTTPRequestHandler):
 
     def complete(self, request: dict[str, Any], prompt: str) -> None:
         """All at once, or as server-sent events."""
-        chat = "chat" in self.path
-        wanted = request.get("max_completion_tokens") or request.get("max_tokens") or 16
-        count = min(int(wanted), len(WORDS))
-        reason = "stop" if count == len(WORDS) else "length"
+        options, chat = self.server.options, "chat" in self.path
+        defaults = options.default_chat_template_kwargs or {}
+        kind = reasoning.chat_of(request, defaults, options.reasoning_parser) if chat else reasoning.Chat(False, False)
+        tokens, reason = self.planned(request, kind)
         head = {"id": ("chatcmpl-" if chat else "cmpl-") + uuid.uuid4().hex, "created": int(time.time()), "model": self.server.names[0]}
-        head["object"] = "chat.completion" if chat else "text_completion"
         prompt_tokens = len(prompt.split()) + 4 * chat
-        usage = {"prompt_tokens": prompt_tokens, "completion_tokens": count, "total_tokens": prompt_tokens + count}
+        usage = {"prompt_tokens": prompt_tokens, "completion_tokens": len(tokens), "total_tokens": prompt_tokens + len(tokens)}
         self.server.metrics.begin(prompt_tokens)
         finished = ""
         try:
-            words = self.generate(count)
+            steps = self.generate(len(tokens))
             if request.get("stream"):
-                self.stream(head, words, reason, chat, usage if (request.get("stream_options") or {}).get("include_usage") else None)
+                wanted = (request.get("stream_options") or {}).get("include_usage")
+                pieces = (self.piece(kind, tokens, number, chat) for number in steps)
+                self.stream(
+                    {**head, "object": "chat.completion.chunk" if chat else "text_completion"}, pieces, reason, usage if wanted else None
+                )
             else:
-                text = "".join(words)
+                for _ in steps:
+                    pass
                 choice: dict[str, Any] = {"index": 0, "finish_reason": reason, "logprobs": None}
-                choice.update({"message": {"role": "assistant", "content": text}} if chat else {"text": text})
-                self.json(200, {**head, "choices": [choice], "usage": usage})
+                message = {"role": "assistant", **reasoning.message(kind, tokens)}
+                choice.update({"message": message} if chat else {"text": " ".join(tokens)})
+                self.json(200, {**head, "object": "chat.completion" if chat else "text_completion", "choices": [choice], "usage": usage})
             finished = reason
         finally:
             self.server.metrics.end(prompt_tokens, finished)
 
-    def generate(self, count: int) -> Iterator[str]:
-        """A word a step; each step goes to every rank and back."""
-        for number, word in enumerate(WORDS[:count]):
-            self.server.engine.step()
-            time.sleep(self.server.token_seconds)
-            self.server.metrics.token()
-            yield word if number == 0 else " " + word
+    def planned(self, request: dict[str, Any], kind: reasoning.Chat) -> tuple[list[str], str]:
+        """The tokens of the answer and why it ends: its own length unless the request asks for less, or for more."""
+        wanted = int(request.get("max_completion_tokens") or request.get("max_tokens") or 16)
+        words = ["!"] * len(WORDS) if self.server.garbled else WORDS
+        enough = max(len(words) + (len(reasoning.THOUGHTS) + 1) * kind.thinks, int(request.get("min_tokens") or 0))
+        if request.get("ignore_eos") or wanted < enough:
+            return reasoning.output(kind, words, wanted), "length"
+        return reasoning.output(kind, words, enough), "stop"
 
-    def stream(self, head: dict[str, Any], words: Iterator[str], reason: str, chat: bool, usage: Optional[dict[str, int]]) -> None:
-        """Chunks; the first step is made before the status line, so that a dead engine is still answered with 500."""
-        kind = {"object": "chat.completion.chunk" if chat else "text_completion"}
-        first = next(words)
+    def generate(self, count: int) -> Iterator[int]:
+        """A token a step; each step goes to every rank and back."""
+        for number in range(count):
+            self.server.engine.step(number)
+            clock.work(clock.TOKEN)
+            self.server.metrics.token()
+            yield number
+
+    @staticmethod
+    def piece(kind: reasoning.Chat, tokens: list[str], number: int, chat: bool) -> Optional[Piece]:
+        """What a stream's event says of one token; None where it says nothing."""
+        if not chat:
+            return {"text": tokens[number] if number == 0 else " " + tokens[number]}
+        found = reasoning.delta(kind, tokens, number)
+        return {"delta": found} if found else None
+
+    def stream(
+        self, head: dict[str, Any], pieces: Iterator[Optional[dict[str, Any]]], reason: str, usage: Optional[dict[str, int]]
+    ) -> None:
+        """Events; the first step is made before the status line, so that a dead engine is still answered with 500."""
+        first = next(pieces)
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream; charset=utf-8")
         self.send_header("Connection", "close")
         self.end_headers()
         self.close_connection = True
 
-        def event(piece: dict[str, Any]) -> None:
-            self.wfile.write(b"data: " + json.dumps({**head, **kind, **piece}).encode() + b"\n\n")
+        def event(piece: Piece) -> None:
+            self.wfile.write(b"data: " + json.dumps({**head, **piece}).encode() + b"\n\n")
             self.wfile.flush()
 
-        def choice(text: str, finish: Optional[str]) -> dict[str, Any]:
-            return {"index": 0, **({"delta": {"content": text}} if chat else {"text": text}), "finish_reason": finish}
-
-        event({"choices": [choice(first, None)]})
-        for word in words:
-            event({"choices": [choice(word, None)]})
-        event({"choices": [choice("", reason)]})
+        last = first or {}
+        for said in itertools.chain([first], pieces):
+            if said:
+                event({"choices": [{"index": 0, **said, "finish_reason": None}]})
+                last = said
+        event({"choices": [{"index": 0, **({"text": ""} if "text" in last else {"delta": {"content": ""}}), "finish_reason": reason}]})
         if usage:
             event({"choices": [], "usage": usage})
         self.wfile.write(b"data: [DONE]\n\n")

@@ -31,3 +31,8 @@ def line(process: str, where: str, text: str, level: str = "INFO") -> None:
     """`(EngineCore pid=395) INFO 07-12 02:33:32 [core.py:99] text`; every line of the text gets the prefix."""
     prefix = f"({process} pid={pid_of(process)}) {level} {time.strftime('%m-%d %H:%M:%S')} [{where}] "
     raw("\n".join(prefix + part for part in text.splitlines() or [""]))
+
+
+def named(process: str, text: str) -> None:
+    """What a process prints without the logger: `(EngineCore pid=395) Process EngineCore:`."""
+    raw("\n".join(f"({process} pid={pid_of(process)}) {part}" for part in text.splitlines()))

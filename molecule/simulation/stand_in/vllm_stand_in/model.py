@@ -16,6 +16,16 @@ from typing import Any, Optional
 from .network import Fatal
 
 INDEX = "model.safetensors.index.json"
+# config/speculative.py; DSpark's method is known to forks and from 0.25 on.
+METHODS = (
+    *("ngram", "medusa", "mlp_speculator", "draft_model", "suffix", "eagle", "eagle3", "extract_hidden_states", "deepseek_mtp", "mimo_mtp"),
+    *("mimo_v2_mtp", "glm4_moe_mtp", "glm4_moe_lite_mtp", "glm_ocr_mtp", "ernie_mtp", "nemotron_h_mtp", "exaone_moe_mtp", "exaone4_5_mtp"),
+    *("qwen3_next_mtp", "qwen3_5_mtp", "longcat_flash_mtp", "mtp", "pangu_ultra_moe_mtp", "step3p5_mtp", "hy_v3_mtp", "gemma4_mtp"),
+    *("dflash", "ngram_gpu"),
+)
+# vLLM takes each of them for `mtp`.
+MTP_METHODS = ("mtp", "deepseek_mtp")
+DSPARK_LAYERS = "dspark_target_layer_ids"
 
 
 def hub_cache(environ: Mapping[str, str]) -> Path:
@@ -98,3 +108,14 @@ def load_shard(path: Path) -> int:
     if 8 + size + max(ends, default=0) != len(data):
         raise Fatal(prefix + "incomplete metadata, file not fully covered")
     return len(data)
+
+
+def load_mtp(directory: Path) -> None:
+    """The draft of method `mtp`.  KeyError, as vLLM's loader has it, for weights in which the draft is DSpark's."""
+    settings = config(directory)
+    if DSPARK_LAYERS in settings:
+        layer = settings["num_hidden_layers"]
+        raise Fatal(
+            'File "/opt/env/lib/python3.12/site-packages/vllm/models/deepseek_v4/nvidia/mtp.py", line 448, in load_weights\n'
+            f"    params_dict[name]\nKeyError: 'model.layers.{layer}.mtp_block.main_norm.weight'"
+        )

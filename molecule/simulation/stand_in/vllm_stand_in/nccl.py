@@ -19,6 +19,9 @@ from .network import Fatal, interfaces, nccl_interface
 from .store import Client
 
 CHANNELS_PER_HCA = 2
+REGISTERED_BYTES = 64 << 20  # more than the 8 MiB that a container may lock by default
+CUDA_DRIVER = "cudaDriverVersion 13000"
+DRIVER_FIRST = (2, 30)  # from here on NCCL speaks of the driver before the bootstrap, and names the rank
 LAST_WORDS_SECONDS = 0.5  # rank 0 keeps the store until the others have heard of the failure
 ERROR = "torch.distributed.DistBackendError: NCCL error in: ProcessGroupNCCL.cpp, %s, NCCL version %s"
 
@@ -47,6 +50,7 @@ class Communicator:
 
     def start(self) -> None:
         """Until `Init COMPLETE` and connected channels; Fatal or a silent hang where NCCL fails or hangs."""
+        self.info("ENV/Plugin: Could not find: libnccl-env.so")
         oob = self._bootstrap_interface()
         for library in self.libraries:
             if self.levels["banner"]:
@@ -55,30 +59,34 @@ class Communicator:
         self._compare_versions()
         hcas = self._open_network(oob)
         chosen = [self._choose(port) for port in hcas]
-        self._init_lines("START")
+        self._init_line("START")
         if chosen:
             for number, port in enumerate(hcas):
                 self.info(f"NET/IB : GPU Direct RDMA Disabled for HCA {number} '{port.device}'")
+            self._register_memory()
             self._connect(hcas, chosen)
         else:
             self.store.gather("nccl/connected", self.rank, self.world_size, True)
-        self._init_lines("COMPLETE")
+        self._init_line("COMPLETE")
         self._channel_lines(len(chosen))
 
     def _fail(self, text: str) -> Fatal:
         return Fatal(ERROR % (text, self.libraries[0].version))
 
     def _bootstrap_interface(self) -> str:
-        self.info("ENV/Plugin: Could not find: libnccl-env.so")
         wanted = self.environ.get("NCCL_SOCKET_IFNAME")
         if wanted:
-            self.info(f"NCCL_SOCKET_IFNAME set by environment to {wanted}")
+            self.info(f"NCCL_SOCKET_IFNAME set to {wanted}")
+        driver_first = version_of(self.libraries[0]) >= DRIVER_FIRST
+        if driver_first:
+            self.info(CUDA_DRIVER)
         found = nccl_interface(wanted, interfaces())
         if found is None:
             self.warn("Bootstrap : no socket interface found", "bootstrap.cc:111")
             raise self._fail("internal error - please report this issue to the NCCL developers")
         self.info(f"Bootstrap: Using {found.name}:{found.address}<0>")
-        self.info("cudaDriverVersion 13000")
+        if not driver_first:
+            self.info(CUDA_DRIVER)
         return f"{found.name}:{found.address}<0>"
 
     def _compare_versions(self) -> None:
@@ -103,10 +111,11 @@ class Communicator:
                 self.info("NET/IB : No device found.")
             listed = "".join(f"[{number}]{port.device}:{port.port}/RoCE " for number, port in enumerate(hcas))
             self.info(f"NET/IB : Using {listed}[RO]; OOB {oob}")
+            if not hcas:
+                self.info("Failed to initialize NET plugin IB")
         if hcas:
             self.info("Initialized NET plugin IB")
         elif network == "ib":
-            self.info("Failed to initialize NET plugin IB")
             self.warn("Failed to initialize any NET plugin", "plugin/net.cc:310")
             raise self._fail("invalid usage (run with NCCL_DEBUG=WARN for details)")
         else:
@@ -146,6 +155,16 @@ class Communicator:
             reason = "unhandled system error (run with NCCL_DEBUG=INFO for details)"
             raise self._fail(reason if problem else "remote process exited or there was a network error")
 
+    def _register_memory(self) -> None:
+        """The card reads buffers that the kernel must not move: each rank locks its own, or the communicator fails on all of them."""
+        locked = rdma.can_lock(REGISTERED_BYTES)
+        if not locked:
+            self.warn("Call to ibv_reg_mr_iova2 failed with error Cannot allocate memory", "misc/ibvwrap.cc:195")
+        if not all(self.store.gather("nccl/registered", self.rank, self.world_size, locked)):
+            time.sleep(LAST_WORDS_SECONDS)
+            reason = "unhandled system error (run with NCCL_DEBUG=INFO for details)"
+            raise self._fail(reason if not locked else "remote process exited or there was a network error")
+
     def _try_peer(self, hcas: list[Port], chosen: list[Gid], theirs: list[dict[str, Any]]) -> Optional[str]:
         for port, gid, their in zip(hcas, chosen, theirs):
             index = choose_gid(port.gids, self.environ)
@@ -159,19 +178,26 @@ class Communicator:
                 return "Call to ibv_modify_qp failed with 110 Connection timed out" + where
         return None
 
-    def _init_lines(self, state: str) -> None:
+    def _init_line(self, state: str) -> None:
+        ranked = f"[Rank {self.rank}] " if state == "START" and version_of(self.libraries[0]) >= DRIVER_FIRST else ""
         comm = f"comm 0xc1abd6f01570 rank {self.rank} nranks {self.world_size} cudaDev 0 nvmlDev 0 busId f01000 commId 0xe6b90f987a9283f2"
-        self.info(f"ncclCommInitRankConfig {comm} - Init {state}")
+        self.info(f"{ranked}ncclCommInitRankConfig {comm} - Init {state}")
 
     def _channel_lines(self, hcas: int) -> None:
         network = "IB" if hcas else "Socket"
         after = (self.rank + 1) % self.world_size
         before = (self.rank - 1) % self.world_size
-        for channel in range(CHANNELS_PER_HCA * max(hcas, 1)):
-            via = f"via NET/{network}/{channel % max(hcas, 1)}"
-            self.info(f"Channel {channel:02d}/0 : {before}[0] -> {self.rank}[0] [receive] {via}")
-            self.info(f"Channel {channel:02d}/0 : {self.rank}[0] -> {after}[0] [send] {via}")
+        via = {number: f"via NET/{network}/{number % max(hcas, 1)}" for number in range(CHANNELS_PER_HCA * max(hcas, 1))}
+        for number, route in via.items():
+            self.info(f"Channel {number:02d}/0 : {before}[0] -> {self.rank}[0] [receive] {route}")
+        for number, route in via.items():
+            self.info(f"Channel {number:02d}/0 : {self.rank}[0] -> {after}[0] [send] {route}")
         self.info("Connected all rings, use ring PXN 0 GDR 0")
+
+
+def version_of(library: Library) -> tuple[int, ...]:
+    """To be compared."""
+    return tuple(int(part) for part in library.version.split("."))
 
 
 def _accept_for_ever(server: socket.socket) -> None:
@@ -180,6 +206,8 @@ def _accept_for_ever(server: socket.socket) -> None:
         accepted.close()
 
 
-def start(store: Client, rank: int, world_size: int) -> None:
-    """What torch and pynccl do at the first collective."""
-    Communicator(store, rank, world_size, os.environ).start()
+def start(store: Client, rank: int, world_size: int) -> list[Library]:
+    """What torch and pynccl do at the first collective; the libraries that run from then on."""
+    communicator = Communicator(store, rank, world_size, os.environ)
+    communicator.start()
+    return communicator.libraries

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -59,8 +60,10 @@ JSON_VALUES = frozenset(
 DEFAULTS: dict[str, Any] = {
     "api_key": None,
     "block_size": 16,
+    "default_chat_template_kwargs": None,
     "distributed_timeout_seconds": None,
     "enable_flashinfer_autotune": False,
+    "fail_on_environ_validation": False,
     "headless": False,
     "api_server_count": None,
     "host": None,
@@ -80,6 +83,7 @@ DEFAULTS: dict[str, Any] = {
     "speculative_config": None,
     "tensor_parallel_size": 1,
 }
+USAGE = "usage: vllm [-h] [-v]\n            {chat,complete,serve,launch,bench,collect-env,run-batch} ..."
 SUFFIXES = {"k": 10**3, "m": 10**6, "g": 10**9, "K": 2**10, "M": 2**20, "G": 2**30}
 
 
@@ -90,6 +94,16 @@ def human_readable_int(text: str) -> int:
     return int(text)
 
 
+def optional_json(text: str) -> Any:
+    """JSON, or nothing where the text is empty or None."""
+    if text in ("", "None"):
+        return None
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"Value {text} cannot be converted to {json.loads}.") from error
+
+
 def type_of(destination: str) -> Any:
     """The function argparse names in its messages."""
     if destination in INTEGERS:
@@ -98,6 +112,8 @@ def type_of(destination: str) -> Any:
         return human_readable_int
     if destination in FLOATS:
         return float
+    if destination == "speculative_config":
+        return optional_json
     return json.loads if destination in JSON_VALUES else str
 
 
@@ -125,7 +141,7 @@ def add_option(parser: argparse.ArgumentParser, names: list[str], nargs: Any, ch
 
 def make_parser() -> argparse.ArgumentParser:
     """As `vllm serve`: the same options, the same refusals, exit status 2."""
-    parser = argparse.ArgumentParser(prog="vllm serve", usage="vllm serve [model_tag] [options]", allow_abbrev=False)
+    parser = argparse.ArgumentParser(prog="vllm serve", usage="vllm serve [model_tag] [options]")
     for names, nargs, choices, kind in json.loads(OPTIONS.read_text())["options"]:
         if kind != "_HelpAction":
             add_option(parser, names, nargs, choices, kind)
@@ -166,7 +182,11 @@ def undotted(words: Iterable[str]) -> list[str]:
 
 def parse(words: Sequence[str]) -> tuple[argparse.Namespace, dict[str, Any]]:
     """All arguments with the defaults that matter here, and those that were given.  Ends the program as argparse does."""
-    given = vars(make_parser().parse_args(undotted(words)))
+    found, rest = make_parser().parse_known_args(undotted(words))
+    if rest:  # words that nobody takes come back to the parser of `vllm` itself
+        print(f"{USAGE}\nvllm: error: unrecognized arguments: {' '.join(rest)}", file=sys.stderr)
+        raise SystemExit(2)
+    given = vars(found)
     return argparse.Namespace(**{**DEFAULTS, **given}), given
 
 

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import ipaddress
+import mmap
 import os
 import socket
 from collections.abc import Mapping
@@ -85,3 +87,15 @@ def reaches(gid: Gid, address: str, port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def can_lock(size: int) -> bool:
+    """Whether this process may lock so much memory, by really doing it: RLIMIT_MEMLOCK counts, unless CAP_IPC_LOCK is in force."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with mmap.mmap(-1, size) as memory:
+        view = ctypes.c_char.from_buffer(memory)
+        locked = libc.mlock(ctypes.byref(view), ctypes.c_size_t(size)) == 0
+        if locked:
+            libc.munlock(ctypes.byref(view), ctypes.c_size_t(size))
+        del view  # it keeps the mapping from being closed
+    return bool(locked)

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import time
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
-from . import VERSION, caches, gloo, log, model, nccl, nccl_library
+from . import VERSION, caches, clock, environment, gloo, log, model, nccl, nccl_library
 from .api import Server
-from .engine import Head, serve_as_worker
+from .engine import Head, report_waiting, ringbuffer_interval, serve_as_worker, wedges
 from .metrics import Metrics
 from .network import Fatal, default_address, listen
 from .options import non_default
@@ -22,6 +21,15 @@ from .store import Server as Store
 
 CACHE_TOKENS = 2493464
 CACHE_GIB = 18.08
+ANY_ADDRESS = "0.0.0.0"
+NO_ADDRESS = (
+    "UserWarning: Failed to get the IP address, using 0.0.0.0 by default. "
+    "The value can be set by the environment variable VLLM_HOST_IP or HOST_IP."
+)
+
+
+class EngineFailed(Fatal):
+    """Ends the start in the engine's process, after this node's worker has come up."""
 
 
 class Prepared(NamedTuple):
@@ -33,12 +41,13 @@ class Prepared(NamedTuple):
 
 
 def prepare(options: argparse.Namespace, given: dict[str, Any]) -> Prepared:
-    """Arguments, API port and model; Fatal ends the rank."""
+    """Arguments, environment, API port and model; Fatal ends the rank."""
     front = log.MAIN if options.headless else log.API
     check_arguments(options)
     if not options.headless:
         log.line(front, "api_utils.py:273", f"vLLM API server version {VERSION}")
     log.line(front, "api_utils.py:273", f"non-default args: {non_default(given)}")
+    environment.check(os.environ, front, options.fail_on_environ_validation)
     api = None if options.headless else Server(options)
     return Prepared(options, find_model(options, front), api)
 
@@ -60,25 +69,33 @@ def work(prepared: Prepared) -> None:
     options, directory, api = prepared
     rank, world_size = options.node_rank, options.nnodes
     host_ip = os.environ.get("VLLM_HOST_IP") or default_address()
+    if host_ip == ANY_ADDRESS:
+        log.raw(NO_ADDRESS)
     announce(options, host_ip)
     queue = listen(host_ip)
     store = rendezvous(options)
     compare_block_sizes(store, options)
     group = gloo.Group(store, rank, world_size, host_ip)
     group.check()
+    libraries = []
     if world_size > 1:
         pynccl = nccl_library.of_pynccl()
         if rank == 0 and pynccl:
             log.line(log.WORKER, "pynccl.py:113", f"vLLM is using nccl=={pynccl.version}")
-        nccl.start(store, rank, world_size)
+        libraries = nccl.start(store, rank, world_size)
     worker = f"{log.WORKER}_TP{rank}"
-    load(directory, worker)
-    warm_up(options, worker)
+    load(directory, worker, options)
+    if rank > 0 and not options.headless:
+        store.gather("loaded", rank, world_size, True)
+        raise EngineFailed("AssertionError: collective_rpc should not be called on follower node")
+    store.gather("loaded", rank, world_size, True)
+    stale = warm_up(options, worker)
     store.gather("warm", rank, world_size, True)
     if api is None:
         serve_as_worker(store, rank)
         return
-    head = Head(queue, store, world_size)
+    head = Head(queue, store, world_size, any(wedges(library.version) for library in libraries))
+    api.garbled = stale > 0
     report_cache(options)
     speculative = int((options.speculative_config or {}).get("num_speculative_tokens", 0))
     log.line(log.API, "api_server.py:590", f"Starting vLLM server on http://{options.host or '0.0.0.0'}:{options.port}")
@@ -89,13 +106,20 @@ def check_arguments(options: argparse.Namespace) -> None:
     """What vLLM asserts of a multi-node launch before anything else."""
     world_size = options.tensor_parallel_size * options.pipeline_parallel_size * options.data_parallel_size
     if options.headless and options.api_server_count:
-        raise Fatal(f"ValueError: api_server_count={options.api_server_count} is not allowed with --headless")
-    if options.node_rank >= options.nnodes:
-        raise Fatal(f"AssertionError: node_rank {options.node_rank} must be less than nnodes {options.nnodes}")
-    if world_size % options.nnodes:
-        raise Fatal(f"AssertionError: world_size {world_size} must be divisible by nnodes {options.nnodes}")
-    if options.node_rank > 0 and not options.headless:
-        raise Fatal("AssertionError: collective_rpc should not be called on follower node")
+        why = "cannot be used with --headless (no API servers are started in headless mode)."
+        raise Fatal(f"ValueError: --api-server-count={options.api_server_count} {why}")
+    if options.nnodes > 1 and world_size % options.nnodes:
+        raise Fatal(f"AssertionError: world_size={world_size} must be divisible by nnodes={options.nnodes}.")
+    if options.nnodes > 1 and options.node_rank >= options.nnodes:
+        raise Fatal(f"AssertionError: node_rank={options.node_rank} must be less than nnodes={options.nnodes}.")
+    method = (options.speculative_config or {}).get("method")
+    if method is not None and method not in model.METHODS:
+        listed = ", ".join(repr(name) for name in model.METHODS[:-1]) + f" or {model.METHODS[-1]!r}"
+        shown = f"[type=literal_error, input_value={method!r}, input_type=str]"
+        raise Fatal(
+            "pydantic_core._pydantic_core.ValidationError: 1 validation error for SpeculativeConfig\n"
+            f"method\n  Input should be {listed} {shown}"
+        )
 
 
 def find_model(options: argparse.Namespace, front: str) -> Path:
@@ -134,39 +158,54 @@ def compare_block_sizes(store: Client, options: argparse.Namespace) -> None:
         raise Fatal("AssertionError: The KV cache specs for the same layer are different across workers. This is not supported yet.")
 
 
-def load(directory: Path, worker: str) -> None:
-    """Every shard, every byte."""
+def load(directory: Path, worker: str, options: argparse.Namespace) -> None:
+    """Every shard, every byte; then the layers of the draft, which have other names in DSpark's weights than `mtp` looks for."""
     log.line(worker, "gpu_model_runner.py:4820", f"Starting to load model {directory}...")
     shards = model.shard_files(directory)
     total = len(shards)
     for done, path in enumerate(shards):
         log.raw(f"Loading safetensors checkpoint shards: {100 * done // total:3d}% Completed | {done}/{total}")
         try:
+            clock.work(clock.SHARD)
             model.load_shard(path)
         except OSError as error:
             raise Fatal(f"FileNotFoundError: No such file or directory: {path}") from error
     log.raw(f"Loading safetensors checkpoint shards: 100% Completed | {total}/{total}")
     log.line(worker, "default_loader.py:384", "Loading weights took 0.01 seconds")
+    if (options.speculative_config or {}).get("method") in model.MTP_METHODS:
+        model.load_mtp(directory)
 
 
-def warm_up(options: argparse.Namespace, worker: str) -> None:
-    """Compile, tune, capture; then the cache of keys and values is sized."""
-    seconds = float(os.environ.get("STAND_IN_COMPILE_SECONDS") or 0.05)
+def warm_up(options: argparse.Namespace, worker: str) -> int:
+    """Compile, tune, capture; then the cache of keys and values is sized.  How many kernels of another build were taken for this one's."""
     try:
-        compiled, reused = caches.compile_all(caches.directories(os.environ, vars(options), options.node_rank), seconds)
+        built = caches.compile_all(caches.directories(os.environ, vars(options), options.node_rank), os.environ.get("STAND_IN_BUILD", ""))
     except OSError as error:
         raise Fatal(f"{type(error).__name__}: {error}") from error
-    log.raw(f"stand-in: compiled {compiled} kernels, reused {reused}")
+    log.raw(f"stand-in: compiled {built.compiled} kernels, reused {built.reused}")
     if options.enable_flashinfer_autotune:  # vLLM before 0.24 keeps the result in memory only: it costs its time at each start
         log.line(worker, "autotuner.py:829", "flashinfer.jit: [Autotuner]: Autotuning process starts ...")
-        time.sleep(float(os.environ.get("STAND_IN_AUTOTUNE_SECONDS") or 0.2))
+        clock.work(clock.AUTOTUNE)
         log.line(worker, "autotuner.py:861", "flashinfer.jit: [Autotuner]: Autotuning process ends")
     if options.kv_cache_memory_bytes:
         text = "Initial free memory 111.01 GiB, reserved %.2f GiB memory for KV Cache as specified by kv_cache_memory_bytes config"
         log.line(worker, "gpu_worker.py:490", text % (options.kv_cache_memory_bytes / 2**30))
     else:
         log.line(worker, "gpu_worker.py:462", f"Available KV cache memory: {CACHE_GIB:.2f} GiB")
-    log.line(worker, "gpu_model_runner.py:5950", "Graph capturing finished in 1 secs, took 0.42 GiB")
+    capture_graphs(options, worker)
+    return built.stale
+
+
+def capture_graphs(options: argparse.Namespace, worker: str) -> None:
+    """Minutes in which no rank answers, of which the head says once a minute what a wedged one would make it say."""
+    left = clock.GRAPHS
+    while left > 0:
+        step = min(left, ringbuffer_interval())
+        clock.work(step)
+        left -= step
+        if left > 0 and not options.headless:
+            report_waiting(log.ENGINE)
+    log.line(worker, "gpu_model_runner.py:5950", f"Graph capturing finished in {clock.GRAPHS:.0f} secs, took 0.42 GiB")
 
 
 def report_cache(options: argparse.Namespace) -> None:
