@@ -50,6 +50,11 @@ IDS = {
         "the value of a variable can't be worked out, for example because it refers to a variable that does not exist",
         "correct the value",
     ),
+    "inventory.login": Meaning(
+        "error",
+        "a node cannot be logged in to, or its user cannot become root; all such nodes are named before anything is changed on any",
+        "what the message says, after what ssh said: the address, the user, the key, the host key, sudo",
+    ),
     "inventory.recipe": Meaning(
         "error",
         "the recipe is not there, has a mistake in it, or is for another number of nodes than the playbook",

@@ -15,7 +15,7 @@ import hashlib
 import json
 import typing as t
 
-from . import _gid, _recipe
+from . import _gid, _reasoning, _recipe
 from ._overlay import NCCL_PATH
 
 # Recipes of the field give an image's entrypoint its rank in these, beside the arguments.
@@ -131,6 +131,7 @@ def render(
         "master_port": recipe["ports"]["master"],
         "model": recipe["model"]["served_name"],
         "max_model_len": recipe["arguments"].get("max-model-len"),
+        "reasoning": _reasoning.of_arguments(recipe["arguments"]),
         "api": {"address": str(api["address"]), "port": int(api["port"])} if not node["rank"] else None,
     }
     static_env = "".join(f"{name}={value}\n" for name, value in sorted(env.items()))

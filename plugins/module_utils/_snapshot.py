@@ -51,6 +51,7 @@ def inspect(root: str, mount_root: str, revision: t.Optional[str] = None, blobs:
         "mounts": mounts,
         "heads": _snapshot_weights.integer(config.get("num_attention_heads")),
         "model_type": config.get("model_type"),
+        "draft": _snapshot_weights.draft(config),
     }
 
 
@@ -68,6 +69,7 @@ def nothing(root: str, problem: Problem) -> dict[str, t.Any]:
         "mounts": [],
         "heads": None,
         "model_type": None,
+        "draft": None,
     }
 
 

@@ -29,6 +29,16 @@ def config(root: str, problems: list[Problem]) -> dict[str, t.Any]:
         return {}
 
 
+def draft(config: t.Mapping[str, t.Any]) -> t.Optional[str]:
+    """Which draft the weights bring: `dspark`, `mtp` or None.
+
+    DSpark's weights have `num_nextn_predict_layers` too, and under other names than the loader of `mtp` looks for (a KeyError in mtp.py).
+    """
+    if config.get("dspark_target_layer_ids"):
+        return "dspark"
+    return "mtp" if (integer(config.get("num_nextn_predict_layers")) or 0) > 0 else None
+
+
 def weights(root: str, problems: list[Problem]) -> tuple[int, int]:
     """Number of weight files that are wanted, and bytes of those that are there and whole; what is wrong is added to `problems`."""
     if not os.path.lexists(os.path.join(root, INDEX)):

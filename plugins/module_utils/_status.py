@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ._reasoning import hints
 from ._unit import runs
 from ._verdict import ready_verdict
 
@@ -85,9 +86,10 @@ def _document(
     verdict: t.Mapping[str, t.Any],
     problems: t.Sequence[str],
 ) -> dict[str, t.Any]:
-    """`schema`, `state`, `recipe`, `topology`, `plan_hash`, `head`, `api`, `model`, `nodes`, `problems`, `warnings`, `evidence`.
+    """`schema`, `state`, `recipe`, `topology`, `plan_hash`, `head`, `api`, `model`, `clients`, `nodes`, `problems`, `warnings`, `evidence`.
 
-    `nodes` are in the order of their ranks, each as `_node` makes it. Evidence is left out where nobody wants the cluster to run.
+    `nodes` are in the order of their ranks, each as `_node` makes it. `clients` are sentences for who writes a client. Evidence is left out
+    where nobody wants the cluster to run.
     """
     launch = (known.get(head) or {}).get("launch") or {}
     answer = ready.get(head)
@@ -102,6 +104,7 @@ def _document(
         "head": head,
         "api": launch.get("api"),
         "model": {**(model or wanted), "answers": model is not None},
+        "clients": hints(launch.get("reasoning")),
         "nodes": [_node(host, known.get(host), ready.get(host), (plan.get("nodes") or {}).get(host) or {}) for host in hosts],
         "problems": list(problems),
         "warnings": verdict["warnings"],
@@ -147,6 +150,7 @@ def _screen(document: t.Mapping[str, t.Any]) -> list[str]:
         f"  API: {where}",
         f"  Model: {model['id'] or 'not known'}{length}{'' if model['answers'] or not model['id'] else ' (the API does not answer)'}",
     ]
+    lines += [f"  Clients: {text}" for text in document["clients"]]
     for node in document["nodes"]:
         lines += _node_screen(node)
     for title, texts in (

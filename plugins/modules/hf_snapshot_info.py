@@ -147,6 +147,14 @@ model_type:
   returned: success
   type: str
   sample: deepseek_v4
+draft:
+  description:
+    - Which draft the weights bring for speculative decoding, and so which C(method) vLLM can load them with. V(none) if they bring none.
+    - V(dspark) if C(config.json) has C(dspark_target_layer_ids); the loader of V(mtp) does not know the names of such weights, and ends with
+      a KeyError. V(mtp) if it has C(num_nextn_predict_layers) alone.
+  returned: success
+  type: str
+  sample: mtp
 """
 
 from ansible.module_utils.basic import AnsibleModule

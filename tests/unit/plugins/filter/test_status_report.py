@@ -232,3 +232,12 @@ def test_a_group_on_which_nothing_was_deployed_is_stopped() -> None:
     assert report["document"]["state"] == "stopped"
     assert report["lines"][1] == "  Recipe: none, 1 nodes, topology unknown"
     assert report["lines"][3:5] == ["  Model: not known", "Node spark1 (no rank, no address)"]
+
+
+def test_clients_are_told_how_thinking_is_turned_off() -> None:
+    cluster = Cluster()
+    cluster.ranks["spark2"]["launch"]["reasoning"] = {"parser": "deepseek_v4", "thinking": True}
+    found = cluster.report()
+
+    assert len(found["document"]["clients"]) == 3
+    assert found["lines"][4].startswith('  Clients: the model thinks unless a request says "chat_template_kwargs": {"thinking": false}')

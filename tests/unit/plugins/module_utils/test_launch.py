@@ -177,3 +177,9 @@ def test_null_takes_an_option_or_a_variable_of_the_recipe_away() -> None:
 def test_what_a_user_adds_is_checked_like_a_recipe(extra: dict[str, Any], text: str) -> None:
     with pytest.raises(_launch.LaunchError, match=text):
         render(**extra)
+
+
+def test_the_launch_says_whether_the_model_thinks_by_default() -> None:
+    assert render()["launch"]["reasoning"] == {"parser": "deepseek_v4", "thinking": True}
+    quiet = render(extra_arguments={"default-chat-template-kwargs": {"thinking": False}})
+    assert quiet["launch"]["reasoning"] == {"parser": "deepseek_v4", "thinking": False}

@@ -12,7 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.dgx_spark.vllm.plugins.module_utils import _safetensors, _snapshot, _snapshot_cache, _snapshot_problem
+from ansible_collections.dgx_spark.vllm.plugins.module_utils import (
+    _safetensors,
+    _snapshot,
+    _snapshot_cache,
+    _snapshot_problem,
+    _snapshot_weights,
+)
 
 COMMIT = "60d8d70770c6776ff598c94bb586a859a38244f1"
 REPO = "deepseek-ai/DeepSeek-V4-Flash"
@@ -96,6 +102,7 @@ def test_whole_model_in_a_cache_is_complete(tmp_path: Path) -> None:
         "mounts": [str(tmp_path)],
         "heads": 64,
         "model_type": "deepseek_v4",
+        "draft": None,
     }
 
 
@@ -279,3 +286,17 @@ def test_unfinished_download_into_a_directory_is_told(tmp_path: Path) -> None:
     local.mkdir(parents=True)
     (local / "x.beef.incomplete").write_bytes(b"half")
     assert kinds(inspect(tmp_path)) == [(str(local / "x.beef.incomplete"), "download-incomplete")]
+
+
+@pytest.mark.parametrize(
+    ("config", "draft"),
+    [
+        ({}, None),
+        ({"num_nextn_predict_layers": 0}, None),
+        ({"num_nextn_predict_layers": "1"}, None),
+        ({"num_nextn_predict_layers": 1}, "mtp"),
+        ({"num_nextn_predict_layers": 1, "dspark_target_layer_ids": [40, 41, 42]}, "dspark"),
+    ],
+)
+def test_the_draft_is_told_from_the_configuration(config: dict[str, t.Any], draft: t.Optional[str]) -> None:
+    assert _snapshot_weights.draft(config) == draft
