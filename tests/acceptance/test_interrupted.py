@@ -12,6 +12,7 @@ from tests.acceptance.harness import Playbooks
 MOMENTS = [
     ("dgx_spark.vllm.preflight", "Judge all nodes together"),
     ("dgx_spark.vllm.discover", "Plan the cluster from what all nodes reported"),
+    ("dgx_spark.vllm.fabric", "arp | Answer for an interface's own address only"),
     ("dgx_spark.vllm.model", "Verify the model's files"),
     ("dgx_spark.vllm.image", "Build the overlay and prove its NCCL"),
     ("dgx_spark.vllm.caches", "Create the folder of each cache"),

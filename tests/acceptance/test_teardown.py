@@ -21,13 +21,19 @@ COMMANDS = {
     "images": "docker images --no-trunc --format '{{.Repository}}:{{.Tag}} {{.ID}}'",
     "containers": "docker ps --all --quiet",
     "addresses": "ip -br address",
+    "arp": "sysctl --all --pattern 'ipv4[.]conf[.].*[.]arp_'",
     "failed": "systemctl --failed --no-legend --plain",
 }
 
 
 def kept(line: str) -> bool:
     """Whether a line is about something that a teardown is asked to leave, or that moves by itself."""
-    return bool(VOLATILE.match(line)) or line.startswith((KEPT, "veth")) or line == "/var/lib/dgx-spark" or " transient " in line
+    return (
+        bool(VOLATILE.match(line))
+        or line.startswith((KEPT, "veth", "net.ipv4.conf.veth"))
+        or line == "/var/lib/dgx-spark"
+        or " transient " in line
+    )
 
 
 def snapshot(node: Any) -> dict[str, list[str]]:
@@ -39,7 +45,7 @@ def test_a_teardown_leaves_nothing_but_caches_and_model(fresh: Playbooks, nodes:
     before = {host: snapshot(node) for host, node in nodes.items()}
     fresh.deploy().succeeded()
     during = {host: snapshot(node) for host, node in nodes.items()}
-    assert all(during[host][part] != before[host][part] for host in nodes for part in ("files", "units", "images", "containers"))
+    assert all(during[host][part] != before[host][part] for host in nodes for part in ("files", "units", "images", "containers", "arp"))
     announced = fresh.run("playbooks/teardown.yml", "--check").succeeded()
     done = fresh.run("playbooks/teardown.yml").succeeded()
     assert announced.changed == done.changed
