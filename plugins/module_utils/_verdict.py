@@ -20,12 +20,14 @@ def ready_verdict(
     wanted_nccl: t.Optional[str] = None,
     wanted_network: t.Optional[str] = "IB",
     banner_required: bool = True,
+    wanted_hcas: t.Optional[t.Mapping[str, t.Sequence[str]]] = None,
 ) -> dict[str, t.Any]:
     """Judge the results of vllm_ready of all hosts.
 
     `results`: {host: result}; a host without a result (null, skipped) is waited for, one that was unreachable or whose module failed has
     failed. `wanted_nccl`: version that every rank's banner has to show; `wanted_network`: what NCCL has to use between nodes; null for any.
     `banner_required`: whether a rank that shows no banner has failed; of one that has run for weeks the journal may have dropped it.
+    `wanted_hcas`: {host: [`device:port`]} that NCCL has to use there, no more and no fewer; looked at where it has said which it uses.
 
     Returns `state` (`waiting`, `ready`, `failed`), `lines` (a table, one line for each host), `evidence` [{`host`, `line`}] (root causes
     first), `nccl` {host: report}, `problems` (texts; any of them means `failed`), `warnings` (texts).
@@ -36,6 +38,7 @@ def ready_verdict(
     token = head in answers and answers[head]["completion"] is not None
     ready = token and all(state == "ready" for state in states.values())
     problems = _nccl_problems(nccl, wanted_nccl, wanted_network if len(results) > 1 else None)
+    problems += _hca_problems(nccl, wanted_hcas or {})
     if ready and wanted_nccl and banner_required and len(results) > 1:
         problems += [
             f"{host}: no NCCL banner, so version {wanted_nccl} is not proven; set NCCL_DEBUG=INFO on every rank"
@@ -87,6 +90,15 @@ def _nccl_problems(nccl: t.Mapping[str, t.Mapping[str, t.Any]], wanted: t.Option
         if network and report["network"] and report["network"] != network:
             problems.append(f"{host}: NCCL uses network {report['network']}, wanted {network}; check NCCL_IB_HCA and /dev/infiniband")
     return problems
+
+
+def _hca_problems(nccl: t.Mapping[str, t.Mapping[str, t.Any]], wanted: t.Mapping[str, t.Sequence[str]]) -> list[str]:
+    """One rail less costs half of the bandwidth, and nothing but this line of NCCL's tells."""
+    return [
+        f"{host}: NCCL uses {', '.join(report['hcas'])}, wanted {', '.join(wanted[host])}; check the ports' state, then deploy again"
+        for host, report in nccl.items()
+        if report["hcas"] and host in wanted and set(report["hcas"]) != set(wanted[host])
+    ]
 
 
 def _evidence(results: t.Mapping[str, t.Any]) -> list[dict[str, str]]:

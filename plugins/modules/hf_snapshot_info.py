@@ -148,9 +148,10 @@ model_type:
   type: str
   sample: deepseek_v4
 draft:
+  version_added: 0.2.0
   description:
     - Which draft the weights bring for speculative decoding, and so which C(method) vLLM can load them with. V(none) if they bring none.
-    - V(dspark) if C(config.json) has C(dspark_target_layer_ids); the loader of V(mtp) does not know the names of such weights, and ends with
+    - V(dspark) if C(config.json) has C(dspark_target_layer_ids); the loader of V(mtp) does not know the names of such weights and ends with
       a KeyError. V(mtp) if it has C(num_nextn_predict_layers) alone.
   returned: success
   type: str

@@ -28,7 +28,7 @@ BLOB = "https://github.com/dgx-spark-vllm/dgx_spark.vllm/"
 RAW = "https://raw.githubusercontent.com/dgx-spark-vllm/dgx_spark.vllm/main/"
 PAGES = [
     path.relative_to(ROOT)
-    for pattern in ("*.md", "docs/*.md", "roles/*/README.md", "recipes/*.md", "molecule/*/README.md")
+    for pattern in ("*.md", "docs/*.md", "docs/traps/*.md", "roles/*/README.md", "recipes/*.md", "molecule/*/README.md")
     for path in sorted(ROOT.glob(pattern))
 ]
 

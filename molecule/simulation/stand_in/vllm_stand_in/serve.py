@@ -61,7 +61,7 @@ def announce(options: argparse.Namespace, host_ip: str) -> None:
         ranks = f"node_rank={options.node_rank}, node_rank_within_dp=0, master_addr={options.master_addr}"
         sizes = f"world_size={options.nnodes}, local_world_size=1"
         text = f"DP group leader: {ranks}, mq_connect_ip={host_ip} (local), {sizes}"
-        log.line(log.ENGINE, "multiproc_executor.py:140", text)
+        log.line(log.ENGINE, "multiproc_executor.py:139", text)
 
 
 def work(prepared: Prepared) -> None:
@@ -81,7 +81,7 @@ def work(prepared: Prepared) -> None:
     if world_size > 1:
         pynccl = nccl_library.of_pynccl()
         if rank == 0 and pynccl:
-            log.line(log.WORKER, "pynccl.py:113", f"vLLM is using nccl=={pynccl.version}")
+            log.line(log.WORKER, "pynccl.py:111", f"vLLM is using nccl=={pynccl.version}")
         libraries = nccl.start(store, rank, world_size)
     worker = f"{log.WORKER}_TP{rank}"
     load(directory, worker, options)
@@ -143,7 +143,7 @@ def rendezvous(options: argparse.Namespace) -> Client:
     seconds = options.distributed_timeout_seconds or 600
     place = (world_size, rank, options.master_addr, options.master_port)
     text = "world_size=%d rank=%d local_rank=0 distributed_init_method=tcp://%s:%d backend=nccl"
-    log.line(log.WORKER, "parallel_state.py:1400", text % place)
+    log.line(log.WORKER, "parallel_state.py:1410", text % place)
     server = Store(options.master_port) if rank == 0 else None
     client = Client(options.master_addr, options.master_port, rank, seconds)
     if server:
@@ -160,7 +160,7 @@ def compare_block_sizes(store: Client, options: argparse.Namespace) -> None:
 
 def load(directory: Path, worker: str, options: argparse.Namespace) -> None:
     """Every shard, every byte; then the layers of the draft, which have other names in DSpark's weights than `mtp` looks for."""
-    log.line(worker, "gpu_model_runner.py:4820", f"Starting to load model {directory}...")
+    log.line(worker, "gpu_model_runner.py:4857", f"Starting to load model {directory}...")
     shards = model.shard_files(directory)
     total = len(shards)
     for done, path in enumerate(shards):

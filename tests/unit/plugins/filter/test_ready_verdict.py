@@ -148,3 +148,16 @@ def test_the_table_shows_how_far_each_rank_came() -> None:
     assert lines[0].split() == ["host", "state", *PHASES]
     assert lines[1].split() == ["spark1", "(head)", "waiting", "0", "s", "18", "s", *["-"] * 7]
     assert lines[2].split() == ["spark2", "waiting", *["-"] * 9]
+
+
+@pytest.mark.parametrize(
+    ("used", "fits"), [(["a:1", "b:1"], True), (["b:1", "a:1"], True), (["a:1"], False), (["a:1", "b:1", "c:1"], False), ([], True)]
+)
+def test_nccl_has_to_use_the_planned_devices_no_more_and_no_fewer(used: list[str], fits: bool) -> None:
+    wanted = {"spark1": ["rocep1s0f0:1"], "spark2": ["a:1", "b:1"]}
+    verdict = judge(rank(0), rank(1, nccl={"hcas": used}), wanted_hcas=wanted)
+
+    assert verdict["state"] == ("ready" if fits else "failed")
+    assert verdict["problems"] == (
+        [] if fits else [f"spark2: NCCL uses {', '.join(used)}, wanted a:1, b:1; check the ports' state, then deploy again"]
+    )

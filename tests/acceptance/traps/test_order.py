@@ -1,0 +1,81 @@
+# Copyright: (c) 2026, The dgx_spark.vllm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Traps 17 and 18: ranks that start and end one without the other, and a line that looks like an error."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Callable
+
+from tests.acceptance.conftest import RECIPE
+from tests.acceptance.harness import Playbooks
+from tests.acceptance.traps.evidence import Trap
+from tests.acceptance.traps.seed import Seed
+
+HI = {"max_tokens": 8, "messages": [{"role": "user", "content": "hi"}]}
+MARKER = "No available shared memory broadcast block found in 60 seconds"
+
+
+def test_the_seeds_way_as_it_is_taken_for_a_base_works(ours: Playbooks, seed: Seed) -> None:
+    """Otherwise a trap could be red for another reason."""
+    seed.start_both()
+    log = seed.serves()
+    status, answer = seed.ask(HI)
+    assert (status, json.loads(answer)["usage"]["completion_tokens"]) == (200, 8)
+    assert "via NET/IB/1" in log and "NCCL WARN" not in log
+
+
+def test_17_a_cluster_is_restarted_whole(
+    ours: Playbooks, seed: Seed, nodes: dict[str, Any], ask: Callable[..., dict[str, Any]], serves: Callable[[], dict[str, Any]]
+) -> None:
+    trap = Trap(17)
+    seed.start_both()
+    seed.serves()
+    seed.run("spark2", "docker restart --time 1 seed")
+    health = seed.run("spark1", "curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:8001/health")
+    status, _answer = seed.ask(HI)
+    said = f"/health {health}, completion {status}"
+    trap.red("docker restart of the worker alone", said, "^/health 200, completion 500$")
+    assert seed.ends(0) == 0
+    seed.remove()
+    seed.start_both()
+    seed.serves()
+    seed.run("spark1", "docker restart --time 1 seed")
+    waiting = seed.run(
+        "spark1", "docker logs --since 5s seed 2>&1 | tail --lines=1; docker inspect --format 'running {{.State.Running}}' seed"
+    )
+    code = nodes["spark1"].run("curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:8001/health").stdout
+    trap.red("docker restart of the head alone", f"{waiting}\n/health {code}", "^running true$", "^/health 000$")
+    # Ours: the worker's container is killed behind its unit's back; a deployment finds it and restarts all ranks in order.
+    nodes["spark2"].check_output(f"docker kill vllm-{RECIPE}")
+    run = ours.deploy().succeeded()
+    order = [
+        event["task"].split(" | ")[-1] for event in run.events if event.get("outcome") == "changed" and "run | St" in event.get("task", "")
+    ]
+    trap.green(
+        "docker kill of the worker, then deploy_dsv4.yml",
+        "\n".join([*order, f"{serves()['usage']['completion_tokens']} tokens"]),
+        "^8 tokens$",
+    )
+    wanted = ["Stop the head", "Stop the workers", "Start the workers", "Start the head"]
+    assert [task for task in wanted if task in order] == [task for task in dict.fromkeys(order)]
+    assert order[-2:] == wanted[-2:]
+
+
+def test_18_a_busy_minute_is_no_failure(
+    ours: Playbooks, seed: Seed, restart: Callable[[], None], journal: Callable[[str], str], serves: Any
+) -> None:
+    trap = Trap(18)
+    seed.start_both()
+    log = seed.serves()
+    count = log.count(MARKER)
+    trap.red("docker logs of a head that comes up well, searched for the line", f"{log}\n{count} times", MARKER, "^[1-9] times$")
+    restart()
+    serves()
+    text = journal("spark1")
+    assert MARKER in text
+    run = ours.deploy().succeeded()
+    assert run.changed == set()
+    table = next(line for event in run.events for line in str(event.get("message") or "").splitlines() if line.startswith("spark1 (head)"))
+    trap.green("deploy_dsv4.yml on a cluster whose journal has the line", " ".join(table.split()[:3]), r"^spark1 \(head\) ready$")
