@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The dgx_spark.vllm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a trap printed with a seed's way (red) and with ours (green): checked now, and held to what docs/traps/evidence.yml says.
+"""What a trap printed with a seed's way (red) and with ours (green): checked now, and held to what docs/traps/evidence.json says.
 
 With RECORD_TRAPS=FILE in the environment what was seen is appended to that file instead of being compared, from where
 `hacking/traps --record` takes it.
@@ -15,11 +15,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from tests.acceptance.harness import ROOT
 
-EVIDENCE = ROOT / "docs" / "traps" / "evidence.yml"
+EVIDENCE = ROOT / "docs" / "traps" / "evidence.json"
 # What differs from one run to the next, and what stands for it in the table.
 CHANGING = (
     (r"\x1b\[[0-9;]*m", ""),
@@ -75,9 +73,9 @@ class Trap:
         # Words may differ with the versions of Docker and ssh; that they match the same patterns is what the table claims.
         known = [other for other in committed() if all(other[key] == entry[key] for key in ("trap", "colour", "command"))]
         fits = any(all(map(re.search, patterns, other["printed"])) for other in known if len(other["printed"]) == len(patterns))
-        assert fits, f"not so in docs/traps/evidence.yml: {entry}; `make traps` records it"
+        assert fits, f"not so in docs/traps/evidence.json: {entry}; `make traps` records it"
 
 
 def committed() -> list[dict[str, Any]]:
-    """The entries of docs/traps/evidence.yml."""
-    return list(yaml.safe_load(EVIDENCE.read_text())) if EVIDENCE.exists() else []
+    """The entries of docs/traps/evidence.json."""
+    return list(json.loads(EVIDENCE.read_text())) if EVIDENCE.exists() else []

@@ -45,10 +45,18 @@ def restarted(wifi_house: Callable[[str, str], str]) -> Callable[[str], str]:
         wifi_house(host, f"systemctl {verb} {UNIT}")
 
     def log(host: str) -> str:
-        return wifi_house(host, f"docker logs {CONTAINER} 2>&1")
+        invocation = wifi_house(host, f"systemctl show --property InvocationID --value {UNIT}")
+        return wifi_house(host, f"journalctl --no-pager --output cat _SYSTEMD_INVOCATION_ID={invocation}")
 
     wait_for("the head to serve", lambda: "Application startup complete" in log("spark1"), 90)
     return log
+
+
+@pytest.fixture(scope="module")
+def variables(wifi_house: Callable[[str, str], str], restarted: Callable[[str], str]) -> str:
+    """The environment of the head's process, one variable a line."""
+    pid = wifi_house("spark1", f"docker inspect --format '{{{{.State.Pid}}}}' {CONTAINER}").strip()
+    return wifi_house("spark1", f"tr '\\0' '\\n' < /proc/{pid}/environ")
 
 
 @pytest.fixture
@@ -67,15 +75,11 @@ def test_1_the_head_listens_on_the_fabric_and_not_on_the_wifi(by_hand: Seed, res
     trap.green("systemctl start vllm@dsv4-flash-b12x-1m, default route on wlP9s9", restarted("spark1"), r"mq_connect_ip=192\.168\.100\.11 ")
 
 
-def test_2_baked_interface_names_are_overridden(
-    by_hand: Seed, wifi_house: Callable[[str, str], str], restarted: Callable[[str], str]
-) -> None:
+def test_2_baked_interface_names_are_overridden(by_hand: Seed, restarted: Callable[[str], str], variables: str) -> None:
     trap = Trap(2)
     by_hand.start_both(environment={"GLOO_SOCKET_IFNAME": None})
     log = by_hand.says(0, "ifa != nullptr")
     trap.red("docker run, without GLOO_SOCKET_IFNAME, no address on enP7s7", log, r"ifa != nullptr\. Unable to find address for: enP7s7")
-    pid = wifi_house("spark1", f"docker inspect --format '{{{{.State.Pid}}}}' {CONTAINER}").strip()
-    variables = wifi_house("spark1", f"tr '\\0' '\\n' < /proc/{pid}/environ")
     names = ("GLOO_SOCKET_IFNAME", "TP_SOCKET_IFNAME", "MN_IF_NAME", "OMPI_MCA_btl_tcp_if_include")
     trap.green("environment of the head's process, no address on enP7s7", variables, *(f"^{name}=enp1s0f0np0$" for name in names))
     assert "enP7s7" not in variables
@@ -96,16 +100,12 @@ def test_14_the_fabric_carries_the_control_traffic_too(by_hand: Seed, restarted:
 
 
 @pytest.mark.parametrize("value", ["=enp1s0f0np0", "enP7s7,enp1s0f0np0"])
-def test_4_gloo_is_not_given_ncclss_grammar(by_hand: Seed, restarted: Callable[[str], str], value: str) -> None:
+def test_4_gloo_is_not_given_nccls_grammar(by_hand: Seed, variables: str, value: str) -> None:
     trap = Trap(4)
     by_hand.start_both(environment={"NCCL_SOCKET_IFNAME": value, "GLOO_SOCKET_IFNAME": value})
     log = by_hand.says(0, "ifa != nullptr")
     trap.red(
         f"docker run -e GLOO_SOCKET_IFNAME=$NCCL_SOCKET_IFNAME, which is {value}", log, "Unable to find address for: (=enp1s0f0np0|enP7s7)$"
     )
-
-
-def test_4_ours_writes_each_in_its_own_grammar(ours: Playbooks, environment: Callable[[str], str]) -> None:
-    Trap(4).green(
-        "environment of the head's process", environment("spark1"), "^NCCL_SOCKET_IFNAME==enp1s0f0np0$", "^GLOO_SOCKET_IFNAME=enp1s0f0np0$"
-    )
+    lines = ("^NCCL_SOCKET_IFNAME==enp1s0f0np0$", "^GLOO_SOCKET_IFNAME=enp1s0f0np0$")
+    trap.green("environment of the head's process", variables, *lines)

@@ -76,7 +76,7 @@ def entrypoint_image(nodes: dict[str, Any]) -> Iterator[str]:
         yield tag
 
 
-def test_9_the_command_is_not_doubled(ours: Playbooks, seed: Seed, entrypoint_image: str, inspect: Callable[[str], dict[str, Any]]) -> None:
+def test_9_the_command_is_not_doubled(ours: Playbooks, entrypoint_image: str, seed: Seed, inspect: Callable[[str], dict[str, Any]]) -> None:
     trap = Trap(9)
     seed.start(0, image=entrypoint_image, entrypoint=("vllm", "serve", MODEL))
     assert seed.ends(0) == 2

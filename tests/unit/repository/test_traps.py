@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import yaml
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "docs" / "traps"
 TRAPS = yaml.safe_load((FOLDER / "traps.yml").read_text())
-EVIDENCE = yaml.safe_load((FOLDER / "evidence.yml").read_text())
+EVIDENCE = json.loads((FOLDER / "evidence.json").read_text())
 CLASSES = {"real vLLM", "real NCCL log", "source", "real kernel", "real Docker", "real ssh", "report", "assumed"}
 SECTIONS = ["Symptom", "Cause", "What the collection does", "Check by hand"]
 
