@@ -9,13 +9,14 @@ export LC_ALL := C.UTF-8
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 CLUSTER := molecule/simulation/clusters/two_spark.yml
 SIMULATE := PYTHONPATH=molecule $(BIN)/python -m simulation.cluster
-SCENARIOS := preflight discover image model caches serve deploy
+SCENARIOS := preflight discover fabric image model caches serve deploy
 
 .PHONY: help
 help:
 	@echo "make demo       two simulated DGX Sparks, the deploy playbook, a chat completion"
 	@echo "make test       gates, unit tests and the scenarios that fit 25 minutes"
 	@echo "make test-all   every scenario"
+	@echo "make test-vllm  a real vLLM for CPUs on the simulated pair (half an hour, 8 GB of disk)"
 	@echo "make clean      remove the simulated cluster"
 
 $(VENV)/.ready: requirements-dev.txt
@@ -80,6 +81,26 @@ test: gates unit sanity scenarios acceptance
 .PHONY: test-all
 test-all: test acceptance-long
 	@echo "== All passed, the long part too"
+
+.PHONY: test-vllm
+test-vllm: up
+	@echo "== A real vLLM for CPUs: image and model"
+	PYTHONPATH=molecule $(BIN)/python -m simulation.real_vllm $(CLUSTER)
+	@echo "== Deployment, completions, refusals"
+	$(BIN)/python -m pytest tests/vllm --verbose --durations=10
+	@echo "== All passed"
+
+# Both are for developers: what docs/traps shows, and whether breaking our handling of a trap is noticed.
+.PHONY: traps
+traps: up
+	@echo "== Traps: record what they print"
+	@rm -f .sim/traps.jsonl
+	RECORD_TRAPS=$(CURDIR)/.sim/traps.jsonl $(BIN)/python -m pytest tests/acceptance/traps tests/acceptance/test_fabric.py -m "not long"
+	@hacking/traps --record .sim/traps.jsonl
+
+.PHONY: mutate
+mutate: up
+	@hacking/mutate
 
 .PHONY: bench
 bench: up

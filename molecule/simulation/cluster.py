@@ -87,13 +87,13 @@ def equip(client: DockerClient, cluster: Cluster, stand_in: Image) -> None:
         container = client.containers.get(node.container)
         nodes.wait_for_boot(container)
         host_key = nodes.admit_controller(container)
-        if nodes.load_stand_in(container, stand_in):
+        if nodes.load_image(container, stand_in, images.STAND_IN_NAME, "stand-in"):
             say(f"{node.name} booted and has the image")
         if nodes.try_in(container, "test", "-e", "/home/nvidia/.cache/huggingface/hub")[0] != 0:
             nodes.place_model(container, MODEL_CACHE)
         return f"{node.address},{node.name} {host_key}"
 
-    nodes.saved_image(stand_in)
+    nodes.saved_image(stand_in, images.STAND_IN_NAME, "stand-in")
     with ThreadPoolExecutor(len(cluster.nodes)) as pool:
         write_known_hosts(pool.map(one, cluster.nodes))
 

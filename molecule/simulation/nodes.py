@@ -16,7 +16,7 @@ from docker.types import IPAMConfig, IPAMPool
 
 from .access import STATE, USER, public_key
 from .description import MTU, Cluster, Node, host_address
-from .images import STAND_IN_NAME, SimulationError
+from .images import SimulationError
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -143,38 +143,38 @@ def admit_controller(container: Container) -> str:
     return " ".join(read_in(container, "cat", "/etc/ssh/ssh_host_ed25519_key.pub").split()[:2])
 
 
-def inner_image_id(container: Container) -> str:
-    """Of the stand-in in the node's own Docker; empty if it is not there."""
-    status, output = try_in(container, "docker", "image", "inspect", "-f", "{{.Id}}", STAND_IN_NAME)
+def inner_image_id(container: Container, name: str) -> str:
+    """Of that image in the node's own Docker; empty if it is not there."""
+    status, output = try_in(container, "docker", "image", "inspect", "-f", "{{.Id}}", name)
     return output if status == 0 else ""
 
 
-def saved_image(image: Image) -> Path:
-    """`docker save` of the stand-in, wrapped in the tar that the copy into a node wants, kept per image id."""
-    path = STATE / ("stand-in-{}.tar".format(str(image.id).split(":")[1][:16]))
+def saved_image(image: Image, name: str, stem: str) -> Path:
+    """`docker save` of the image under that name, wrapped in the tar that the copy into a node wants, kept per image id."""
+    path = STATE / "{}-{}.tar".format(stem, str(image.id).split(":")[1][:16])
     if not path.exists():
-        for old in STATE.glob("stand-in-*.tar"):
+        for old in STATE.glob(stem + "-*.tar"):
             old.unlink()
         with tarfile.open(path.with_suffix(".part"), "w") as archive:
             inner = path.with_suffix(".inner")
             with inner.open("wb") as file:
-                for chunk in image.save(named=STAND_IN_NAME):
+                for chunk in image.save(named=name):
                     file.write(chunk)
-            archive.add(inner, "stand-in.tar")
+            archive.add(inner, stem + ".tar")
             inner.unlink()
         path.with_suffix(".part").rename(path)
     return path
 
 
-def load_stand_in(container: Container, image: Image) -> bool:
+def load_image(container: Container, image: Image, name: str, stem: str) -> bool:
     """By save and load, so that the image's id is the same on every node.  Returns whether it had to be loaded."""
-    if inner_image_id(container) == image.id:
+    if inner_image_id(container, name) == image.id:
         return False
-    with saved_image(image).open("rb") as archive:
+    with saved_image(image, name, stem).open("rb") as archive:
         stream: Any = archive
         container.put_archive("/var/lib/sim", stream)
-    run_in(container, "docker", "load", "-q", "-i", "/var/lib/sim/stand-in.tar")
-    run_in(container, "rm", "/var/lib/sim/stand-in.tar")
+    run_in(container, "docker", "load", "-q", "-i", f"/var/lib/sim/{stem}.tar")
+    run_in(container, "rm", f"/var/lib/sim/{stem}.tar")
     return True
 
 

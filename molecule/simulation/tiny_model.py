@@ -11,7 +11,7 @@ import os
 import shutil
 import struct
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 REPOSITORY = "deepseek-ai/DeepSeek-V4-Flash"
 COMMIT = hashlib.sha1(b"a tiny DeepSeek-V4-Flash").hexdigest()
@@ -76,15 +76,15 @@ def blob_name(name: str, data: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
 
 
-def write(cache: Path, repository: str = REPOSITORY, commit: str = COMMIT) -> Path:
-    """Make the cache (HF_HOME) anew, byte for byte the same each time; returns the snapshot's directory."""
+def write(cache: Path, repository: str = REPOSITORY, commit: str = COMMIT, contents: Optional[dict[str, bytes]] = None) -> Path:
+    """Make the cache (HF_HOME) anew, byte for byte the same each time; `contents` instead of files().  Returns the snapshot's directory."""
     root = cache / "hub" / ("models--" + repository.replace("/", "--"))
     shutil.rmtree(root, ignore_errors=True)
     snapshot = root / "snapshots" / commit
     for directory in (snapshot, root / "blobs", root / "refs"):
         directory.mkdir(parents=True)
     (root / "refs" / "main").write_text(commit)
-    for name, data in files().items():
+    for name, data in (contents or files()).items():
         blob = blob_name(name, data)
         (root / "blobs" / blob).write_bytes(data)
         os.symlink("../../blobs/" + blob, snapshot / name)

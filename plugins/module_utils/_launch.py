@@ -64,7 +64,7 @@ def render(
     model: dict[str, t.Any],
     caches: dict[str, t.Any],
     api: dict[str, t.Any],
-    gpu: str = "gpus",
+    gpu: t.Optional[str] = "gpus",
     rail_wait_seconds: int = 600,
     extra_arguments: t.Optional[dict[str, t.Any]] = None,
     extra_environment: t.Optional[dict[str, str]] = None,
@@ -74,7 +74,7 @@ def render(
     `image`: `reference`, `key`.  `model`: `argument` (what vLLM is given), `revision` (or empty), `environment`, `mounts` (host paths that
     appear at the same path in the container, or {source, target, read_only}), `link_targets` (folders that the model's links lead to; they
     appear at the same path), `read_only`.  `caches`: `mounts`, `environment`.
-    `api`: `address`, `port`.  `gpu`: `gpus`, `cdi` or `runtime`.
+    `api`: `address`, `port`.  `gpu`: `gpus`, `cdi` or `runtime`; for a recipe on the CPU it is not looked at and may be null.
 
     Returns `argv_common`, `argv_rank`, `entrypoint`, `env`, `env_unset`, `mounts`, `hash` (equal on every rank, or the launch must not
     happen), `launch` (the content of launch.json), `static_env` (the content of static.env).
@@ -108,6 +108,8 @@ def render(
         "argv": argv_common,
         "env": env_common,
         "container": {key: value for key, value in recipe["container"].items() if key != "mounts"},
+        # Not the usual one, so that saying it is no difference.
+        **({} if _recipe.on_gpu(recipe) else {"device": recipe["device"]}),
     }
     launch: dict[str, t.Any] = {
         "schema": 1,
@@ -119,7 +121,7 @@ def render(
         "image": image["reference"],
         "image_key": image["key"],
         "container": f"vllm-{recipe['name']}",
-        "docker_options": _docker_options(recipe["container"], mounts, gpu),
+        "docker_options": _docker_options(recipe, mounts, gpu),
         "stop_seconds": recipe["container"]["stop_seconds"],
         "entrypoint": recipe["image"]["entrypoint"][0],
         "command": [*recipe["image"]["entrypoint"][1:], *argv_common, *argv_rank],
@@ -183,10 +185,13 @@ def _mount(mount: t.Union[str, dict[str, t.Any]], read_only: bool = False) -> di
     return {"source": mount["source"], "target": mount["target"], "read_only": bool(mount.get("read_only", read_only))}
 
 
-def _docker_options(container: dict[str, t.Any], mounts: list[dict[str, t.Any]], gpu: str) -> list[str]:
-    if gpu not in _GPU_OPTIONS:
-        raise LaunchError(f"gpu is {gpu!r}, wanted one of {', '.join(_GPU_OPTIONS)}")
-    options = ["--network", "host", "--ipc", container["ipc"], *_GPU_OPTIONS[gpu]]
+def _docker_options(recipe: dict[str, t.Any], mounts: list[dict[str, t.Any]], gpu: t.Optional[str]) -> list[str]:
+    container = recipe["container"]
+    options = ["--network", "host", "--ipc", container["ipc"]]
+    if _recipe.on_gpu(recipe):
+        if gpu not in _GPU_OPTIONS:
+            raise LaunchError(f"gpu is {gpu!r}, wanted one of {', '.join(_GPU_OPTIONS)}")
+        options += _GPU_OPTIONS[gpu]
     for name, value in container["ulimits"].items():
         options += ["--ulimit", f"{name}={value}"]
     for capability in container["capabilities"]:

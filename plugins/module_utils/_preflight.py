@@ -43,6 +43,7 @@ class Wanted(t.NamedTuple):
     min_available_memory_gib: t.Optional[float] = None
     min_free_disk_gib: t.Mapping[str, float] = {}
     gpu: str = "auto"
+    check_gpu: bool = True
     check_infiniband: bool = True
 
 
@@ -75,8 +76,9 @@ def _finding(check: Check) -> Finding:
 
 def _of_host(host: str, seen: Host, wanted: Wanted) -> t.Iterator[Check]:
     yield _docker(host, seen["docker"])
-    yield _driver(host, seen["gpu"])
-    if seen["docker"]["reachable"]:
+    if wanted.check_gpu:
+        yield _driver(host, seen["gpu"])
+    if wanted.check_gpu and seen["docker"]["reachable"]:
         yield _gpu_way(host, seen, wanted.gpu)
     if wanted.check_infiniband:
         yield _infiniband(host, seen["infiniband"])

@@ -12,8 +12,8 @@ The lines are those of vLLM 0.21 ... 0.32, NCCL 2.28 ... 2.30 and uvicorn:
 - `rendezvous`  `DP group leader: node_rank=0, ...` (head), `Launching vLLM (v...) headless multiproc executor, with head node address ...`
                 (worker), `... distributed_init_method=tcp://HEAD:PORT backend=nccl` (both). The last line one sees while a peer is missing.
 - `nccl`        `... Init COMPLETE`, `Connected all rings`, or `rank 1 in world size 2 is assigned as DP rank ...`, which follows the
-                creation of all groups and is there without NCCL_DEBUG too. The banner alone proves nothing: ranks of unequal versions
-                print it and hang.
+                creation of all groups and is there without NCCL_DEBUG too, and where the ranks talk by gloo. The banner alone proves
+                nothing: ranks of unequal versions print it and hang.
 - `weights`     `Loading safetensors checkpoint shards: 100% Completed`, `Loading weights took`, `Model loading took`.
 - `compile`     torch.compile (`torch.compile took`, `saved AOT compiled function`), TileLang (`mhc_pre_big_fuse_tilelang`), FlashInfer's
                 autotuner and profiling (`Initial profiling/warmup run took`).

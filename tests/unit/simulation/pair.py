@@ -22,7 +22,7 @@ from typing import Any, Optional
 from simulation import tiny_model
 from simulation.access import HERE
 
-SECONDS = 20
+SECONDS = 60  # a busy machine is no failure
 PR_CAPBSET_DROP, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, CAP_IPC_LOCK = 24, 47, 4, 14
 
 
@@ -79,10 +79,19 @@ class Pair:
         self.launch(rank, words, environ)
 
     def launch(
-        self, rank: int, words: Sequence[str], environ: Mapping[str, str], may_lock: bool = True, headless: Optional[bool] = None
+        self,
+        rank: int,
+        words: Sequence[str],
+        environ: Mapping[str, str],
+        may_lock: bool = True,
+        headless: Optional[bool] = None,
+        before: Sequence[str] = (),
     ) -> None:
-        """The same; `may_lock` is what --cap-add IPC_LOCK decides, `headless` what a rank above 0 is unless told otherwise."""
-        argv = ["serve", tiny_model.REPOSITORY, "--tensor-parallel-size", "2", "--nnodes", "2", "--node-rank", str(rank)]
+        """The same; `may_lock` is what --cap-add IPC_LOCK decides, `headless` what a rank above 0 is unless told otherwise.
+
+        `before` stands before the model.
+        """
+        argv = ["serve", *before, tiny_model.REPOSITORY, "--tensor-parallel-size", "2", "--nnodes", "2", "--node-rank", str(rank)]
         argv += ["--master-addr", "127.0.0.1", "--master-port", str(self.master), "--served-model-name", "tiny"]
         own_port = str(free_port() if rank else self.api)
         argv += ["--headless"] if (rank > 0 if headless is None else headless) else ["--host", "127.0.0.1", "--port", own_port]

@@ -74,7 +74,6 @@ def work(prepared: Prepared) -> None:
     announce(options, host_ip)
     queue = listen(host_ip)
     store = rendezvous(options)
-    compare_block_sizes(store, options)
     group = gloo.Group(store, rank, world_size, host_ip)
     group.check()
     libraries = []
@@ -89,6 +88,7 @@ def work(prepared: Prepared) -> None:
         store.gather("loaded", rank, world_size, True)
         raise EngineFailed("AssertionError: collective_rpc should not be called on follower node")
     store.gather("loaded", rank, world_size, True)
+    compare_block_sizes(store, options)
     stale = warm_up(options, worker)
     store.gather("warm", rank, world_size, True)
     if api is None:
@@ -155,7 +155,7 @@ def compare_block_sizes(store: Client, options: argparse.Namespace) -> None:
     """The one difference between the ranks' arguments that vLLM notices."""
     sizes = store.gather("block_size", options.node_rank, options.nnodes, options.block_size)
     if len(set(sizes)) > 1 and options.node_rank == 0:
-        raise Fatal("AssertionError: The KV cache specs for the same layer are different across workers. This is not supported yet.")
+        raise EngineFailed("AssertionError: The KV cache specs for the same layer are different across workers. This is not supported yet.")
 
 
 def load(directory: Path, worker: str, options: argparse.Namespace) -> None:

@@ -124,6 +124,19 @@ def test_gpus_are_asked_for_in_the_way_the_node_has(gpu: str, words: list[str]) 
     assert render(gpu=gpu)["launch"]["docker_options"][4:6] == words
 
 
+@pytest.mark.parametrize("gpu", ["gpus", None])
+def test_a_recipe_on_the_cpu_asks_docker_for_no_gpu_and_has_a_hash_of_its_own(gpu: Optional[str]) -> None:
+    launch = render(recipe={**RECIPE, "device": "cpu"}, gpu=gpu)["launch"]
+    assert launch["docker_options"][:6] == ["--network", "host", "--ipc", "host", "--ulimit", "memlock=-1:-1"]
+    assert not {"--gpus", "--runtime", "nvidia.com/gpu=all"} & set(launch["docker_options"])
+    assert launch["hash"] != render()["hash"] == render(recipe={**RECIPE, "device": "gpu"})["hash"]
+
+
+def test_a_node_without_a_way_to_give_gpus_can_not_run_a_recipe_that_needs_them() -> None:
+    with pytest.raises(_launch.LaunchError, match="gpu is None, wanted one of gpus, cdi, runtime"):
+        render(gpu=None)
+
+
 def test_an_extra_argument_replaces_the_recipes_on_every_rank() -> None:
     rendered = render("bob", extra_arguments={"max-model-len": 262144})
     assert rendered["argv_common"].count("--max-model-len") == 1

@@ -50,6 +50,12 @@ def test_two_nodes_that_are_well_and_alike_give_no_finding() -> None:
     assert (result["findings"], result["gpu"]) == ([], {"spark1": "gpus", "spark2": "gpus"})
 
 
+def test_a_recipe_on_the_cpu_needs_no_gpu() -> None:
+    bare = {"gpu": {"present": False, "name": None, "driver": None, "error": "no nvidia-smi"}, "gpu_ways": []}
+    assert [finding["id"] for finding in judge(bare)["findings"]] == ["host.driver-missing", "host.gpu-not-available-to-docker"]
+    assert judge(bare, check_gpu=False)["findings"] == []
+
+
 DOWN: dict[str, t.Any] = {"docker.reachable": False, "docker.version": None, "docker.error": "permission denied", "gpu_ways": []}
 
 
