@@ -123,6 +123,9 @@ def _inventory_findings(
         found += [_inventory.unreadable_finding(host, name, problem, where) for name, problem in own.unreadable.items()]
         wrong = _value_findings(host, values[host], options, where)
         found += wrong
+        if not wrong:
+            layers = _recipe.layer_problems(values[host].get("image_layers") or [], "image_layers")
+            found += [_inventory.layers_finding(host, problem, where) for problem in layers]
         if content and not wrong:
             found += _override_findings(host, values[host], content, where)
     return found

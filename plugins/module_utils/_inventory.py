@@ -147,6 +147,13 @@ def arguments_finding(host: str, problem: str, inventory: str) -> dict[str, t.An
     return finding("inventory.arguments", "error", host, problem, "what a recipe may hold", remedy)
 
 
+def layers_finding(host: str, problem: str, inventory: str) -> dict[str, t.Any]:
+    """The finding for a layer of an overlay that is not written as one."""
+    return finding(
+        "inventory.layers", "error", host, problem, "a layer as recipes/README.md describes it", f"correct image_layers in {inventory}"
+    )
+
+
 def type_finding(host: str, variable: str, problem: str, wanted: str, inventory: str) -> dict[str, t.Any]:
     """The finding for a variable whose value does not fit its argument spec."""
     return finding("inventory.wrong-type", "error", host, f"{variable}: {problem}", wanted, f"correct {variable} in {inventory}")

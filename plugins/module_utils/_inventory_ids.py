@@ -60,6 +60,11 @@ IDS = {
         "the recipe is not there, has a mistake in it, or is for another number of nodes than the playbook",
         "correct `dsv4_recipe`, or what is named in the recipe",
     ),
+    "inventory.layers": Meaning(
+        "error",
+        "an entry of `image_layers` is no layer",
+        "correct it, as `recipes/README.md` describes layers",
+    ),
     "inventory.arguments": Meaning(
         "error",
         "`serve_extra_arguments` or `serve_extra_environment` does not fit the recipe, or sets what is found per node",

@@ -4,16 +4,18 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""An overlay: an image built on another to put one NCCL at one path, named by what went into it."""
+"""An overlay: an image built on another to put one NCCL at one path, and what else a recipe wants, named by what went into it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
 import shutil
 import typing as t
 import zipfile
+import zlib
+
+from . import _nccl, _overlay_apt, _overlay_layers
 
 NCCL_PATH = "/opt/dgx-spark/nccl/libnccl.so.2"
 WHEEL_MEMBER = "nvidia/nccl/lib/libnccl.so.2"
@@ -21,8 +23,7 @@ LABEL_KEY = "dgx-spark.image-key"
 LABEL_BASE = "dgx-spark.base-id"
 LABEL_NCCL = "dgx-spark.nccl-version"
 LABEL_CUDA = "dgx-spark.nccl-cuda"
-# One word of a shell command inside the build, so nothing but a Debian package name and version may get there.
-_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]*(=[A-Za-z0-9][A-Za-z0-9.+:~-]*)?")
+LABEL_SHA256 = "dgx-spark.nccl-sha256"
 
 
 class OverlayError(ValueError):
@@ -30,7 +31,7 @@ class OverlayError(ValueError):
 
 
 class Overlay(t.NamedTuple):
-    """What is built: `base_id` with NCCL `nccl_version` from `source`, tagged `repository:key`."""
+    """What is built: `base_id` with NCCL `nccl_version` from `source` and then `layers`, tagged `repository:key`."""
 
     key: str  # image_key of the base and of the overlay's specification
     repository: str
@@ -40,6 +41,10 @@ class Overlay(t.NamedTuple):
     source: str  # "wheel" or "apt"
     wheel: t.Optional[str] = None  # path of the wheel on the node; None to fetch it
     apt_package: t.Optional[str] = None  # "libnccl2=2.30.4-1+cuda13.2"
+    apt_repository: str = ""  # text of a .list or .sources file; empty for what the base has
+    apt_key: str = ""  # public key in ASCII armour
+    layers: t.Sequence[t.Mapping[str, t.Any]] = ()  # as _overlay_layers.normalized makes them
+    layer_files: str = ""  # folder on the node in which the content of each file layer is called by its SHA-256
     labels: t.Mapping[str, str] = {}
 
     @property
@@ -53,6 +58,11 @@ class Overlay(t.NamedTuple):
         return f"{self.reference}-candidate"
 
     @property
+    def proven(self) -> str:
+        """A second tag of a proven overlay. A name that another image has been given since is known by it, and given back."""
+        return f"{self.repository}-proven:{self.key}"
+
+    @property
     def base_tag(self) -> str:
         """A tag of our own for the base while it is built upon. Nobody else moves it, and BuildKit takes no id of a local image in FROM."""
         return f"{self.reference}-base"
@@ -61,6 +71,11 @@ class Overlay(t.NamedTuple):
     def proof_container(self) -> str:
         """Name of the container, never started, out of which the built library is copied."""
         return f"dgx-spark-proof-{self.key}"
+
+    @property
+    def package_container(self) -> str:
+        """Name of the container in which apt downloads the package."""
+        return f"dgx-spark-package-{self.key}"
 
 
 def image_key(base_id: str, specification: dict[str, t.Any]) -> str:
@@ -74,41 +89,56 @@ def image_key(base_id: str, specification: dict[str, t.Any]) -> str:
 
 
 def dockerfile(overlay: Overlay, user: str = "") -> str:
-    """The Dockerfile. `user` is the base image's own user, which is put back after the packages have been installed."""
-    lines = [f"FROM {overlay.base_tag}"]
-    if overlay.source == "wheel":
-        lines.append(f"COPY libnccl.so.2 {NCCL_PATH}")
-    else:
-        package = overlay.apt_package or ""
-        if not _PACKAGE.fullmatch(package):
-            raise OverlayError(f"apt_package is {package!r}, wanted NAME=VERSION such as libnccl2=2.30.4-1+cuda13.2")
-        directory = NCCL_PATH.rsplit("/", 1)[0]
-        lines += [
-            "USER 0",
-            "RUN apt-get update \\",
-            " && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends --allow-downgrades --allow-change-held-packages"
-            f" {package} \\",
-            f" && mkdir -p {directory} \\",
-            f" && cp -L /usr/lib/*/libnccl.so.2 {directory}/ \\",
-            " && rm -rf /var/lib/apt/lists/*",
-        ]
-        if user:
-            lines.append(f"USER {user}")
+    """The Dockerfile: NCCL, then the layers, so that a changed layer does not copy NCCL anew. `user` is the base image's own user."""
+    lines = [f"FROM {overlay.base_tag}", f"COPY libnccl.so.2 {NCCL_PATH}", *_overlay_layers.instructions(overlay.layers, user)]
     return "\n".join(lines) + "\n"
 
 
-def labels(overlay: Overlay, cuda: t.Optional[str]) -> dict[str, str]:
-    """The labels of the overlay: the caller's own, and what it is made of. `cuda` is NCCL's CUDA, where that is known before the build."""
-    own = {LABEL_KEY: overlay.key, LABEL_BASE: overlay.base_id, LABEL_NCCL: overlay.nccl_version}
+def description(overlay: Overlay) -> str:
+    """What the overlay is made of, one thing a line, for a diff."""
+    source = overlay.apt_package if overlay.source == "apt" else "wheel"
+    lines = [overlay.reference, f"NCCL {overlay.nccl_version} from {source}", *_overlay_layers.description(overlay.layers)]
+    return "\n".join(lines) + "\n"
+
+
+def labels(overlay: Overlay, cuda: t.Optional[str], sha256: str) -> dict[str, str]:
+    """The labels of the overlay: the caller's own, and what it is made of. `cuda` is NCCL's CUDA, `sha256` that of the library."""
+    own = {LABEL_KEY: overlay.key, LABEL_BASE: overlay.base_id, LABEL_NCCL: overlay.nccl_version, LABEL_SHA256: sha256}
     if cuda:
         own[LABEL_CUDA] = cuda
     return {**overlay.labels, **own}
 
 
-def package_cuda(package: str) -> t.Optional[str]:
-    """The CUDA in the version of a package of NVIDIA's repository: `libnccl2=2.30.4-1+cuda13.2` -> `13.2`."""
-    match = re.search(r"\+cuda(\d+(?:\.\d+)*)$", package)
-    return match.group(1) if match else None
+def package_of(overlay: Overlay) -> _overlay_apt.Request:
+    """What to ask apt for."""
+    problem = _overlay_apt.package_problem(overlay.apt_package)
+    if problem:
+        raise OverlayError(problem)
+    return _overlay_apt.Request(
+        str(overlay.apt_package), overlay.base_id, overlay.package_container, overlay.apt_repository, overlay.apt_key
+    )
+
+
+def require(nccl: _nccl.Nccl, origin: str, version: str, machine: str) -> None:
+    """See that a library is of that version and for that machine. `origin` is where it comes from, such as `the wheel PATH`."""
+    if nccl.version != version:
+        raise OverlayError(
+            f"{origin} is NCCL {nccl.version}, wanted {version}; nothing was built. Give the wheel or the package of the wanted version"
+        )
+    if nccl.architecture != machine:
+        raise OverlayError(
+            f"{origin} is for {nccl.architecture}, but the image is for {machine}; nothing was built. "
+            f"Give the wheel or the package for {machine}"
+        )
+
+
+def file_sha256(path: str) -> str:
+    """SHA-256 of a file's content, in hex."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for chunk in iter(lambda: file.read(1024 * 1024), b""):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def extract_library(wheel: str, target: str) -> None:
@@ -120,7 +150,7 @@ def extract_library(wheel: str, target: str) -> None:
         raise OverlayError(
             f"{wheel} holds no {WHEEL_MEMBER}; wanted a wheel of nvidia-nccl-cu12 or nvidia-nccl-cu13 for this node's architecture"
         ) from None
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise OverlayError(f"{wheel} is not a wheel ({error}); it may have been cut short, remove it and fetch it again") from error
     except OSError as error:
         raise OverlayError(f"{wheel} cannot be read ({error.strerror}); copy the wheel to the node first") from error

@@ -15,9 +15,11 @@ from __future__ import annotations
 import re
 import typing as t
 
+from . import _overlay_apt, _overlay_layers
 from ._findings import did_you_mean
 
 SCHEMA = 1
+DEVICES = ("gpu", "cpu")
 
 # Key -> (type, required).  A nested dictionary describes a mapping whose keys are known.
 _SHAPE: dict[str, t.Any] = {
@@ -27,6 +29,7 @@ _SHAPE: dict[str, t.Any] = {
     "source": (str, True),
     "vllm_version": (str, True),
     "nodes": (int, True),
+    "device": (str, False),
     "image": ({"name": (str, True), "entrypoint": (list, True), "command": (list, True)}, True),
     "nccl": (
         {
@@ -38,6 +41,7 @@ _SHAPE: dict[str, t.Any] = {
         },
         True,
     ),
+    "layers": (list, False),
     "model": (
         {"repo": (str, True), "revision": (str, True), "served_name": (str, True), "attention_heads": (int, True)},
         True,
@@ -85,6 +89,11 @@ def suggestion(word: str, known: t.Iterable[str]) -> str:
     """` (did you mean X?)` for the known word nearest to `word`, or nothing."""
     text = did_you_mean(word, known)
     return f" ({text})" if text else ""
+
+
+def on_gpu(recipe: dict[str, t.Any]) -> bool:
+    """Whether the ranks compute on GPUs and so talk by NCCL; on a CPU vLLM takes gloo, and Docker is asked for no GPU."""
+    return bool(recipe.get("device", DEVICES[0]) == "gpu")
 
 
 def problems(recipe: t.Any, name: str) -> list[str]:
@@ -149,6 +158,8 @@ def _meaning_problems(recipe: dict[str, t.Any], name: str) -> list[str]:
         found.append(f"name: found {recipe['name']!r}, wanted {name!r}, the name of its file")
     if not _NAME.match(recipe["name"]):
         found.append(f"name: found {recipe['name']!r}, wanted lower-case letters, digits, dots and hyphens, because it names a unit")
+    if recipe.get("device", DEVICES[0]) not in DEVICES:
+        found.append(f"device: found {recipe['device']!r}, wanted {' or '.join(DEVICES)}{suggestion(recipe['device'], DEVICES)}")
     for part in ("ports.api", "ports.master"):
         port = recipe["ports"][part.split(".")[1]]
         if not 1 <= port <= 65535:
@@ -156,6 +167,7 @@ def _meaning_problems(recipe: dict[str, t.Any], name: str) -> list[str]:
     if recipe["ports"]["api"] == recipe["ports"]["master"]:
         found.append(f"ports: api and master are both {recipe['ports']['api']}, wanted two different ports")
     found += _nccl_problems(recipe["nccl"])
+    found += layer_problems(recipe.get("layers", []), "layers")
     found += _argument_problems(recipe)
     found += _environment_problems(recipe["environment"])
     return found
@@ -165,11 +177,24 @@ def _nccl_problems(nccl: dict[str, t.Any]) -> list[str]:
     found = []
     if not re.match(r"^\d+\.\d+\.\d+$", nccl["version"]):
         found.append(f"nccl.version: found {nccl['version']!r}, wanted three numbers such as 2.30.4")
-    needs = {"wheel": "wheel_package", "apt": "apt_package"}
+    needs = {"wheel": ("wheel_package", "wheel_sha256"), "apt": ("apt_package",)}
     if nccl["source"] not in needs:
         found.append(f"nccl.source: found {nccl['source']!r}, wanted wheel or apt")
-    elif needs[nccl["source"]] not in nccl:
-        found.append(f"nccl.{needs[nccl['source']]} is missing; source {nccl['source']} needs it")
+    else:
+        missing = [key for key in needs[nccl["source"]] if key not in nccl]
+        found += [f"nccl.{key} is missing; source {nccl['source']} needs it" for key in missing]
+    for machine, sha256 in nccl.get("wheel_sha256", {}).items():
+        if machine not in ("aarch64", "x86_64"):
+            found.append(
+                f"nccl.wheel_sha256.{machine} is no architecture of NCCL's wheels{suggestion(str(machine), ('aarch64', 'x86_64'))}"
+            )
+        if not re.fullmatch(r"[0-9A-Fa-f]{64}", str(sha256)):
+            found.append(f"nccl.wheel_sha256.{machine}: found {sha256!r}, wanted 64 hex digits")
+    if "apt_package" in nccl:
+        problem = _overlay_apt.package_problem(nccl["apt_package"])
+        if problem or not str(nccl["apt_package"]).partition("=")[2].startswith(f"{nccl['version']}-"):
+            wanted = f"a package with nccl.version, such as libnccl2={nccl['version']}-1+cuda13.2"
+            found.append(f"nccl.apt_package: found {nccl['apt_package']!r}, wanted {wanted}")
     return found
 
 
@@ -200,6 +225,13 @@ def _argument_problems(recipe: dict[str, t.Any]) -> list[str]:
     if heads % tensor:
         found.append(f"arguments.tensor-parallel-size: found {tensor}, wanted a divisor of the model's {heads} attention heads")
     return found
+
+
+def layer_problems(layers: t.Any, where: str) -> list[str]:
+    """What is wrong with layers as a user writes them, one sentence each; `where` names the list."""
+    found = _overlay_layers.problems(layers, where)
+    reserved = [] if found else [name for name in _overlay_layers.variables(layers) if _RESERVED_ENVIRONMENT.match(name)]
+    return found + [f"{where}: environment.{name} is found per node or set by the roles; leave it out" for name in reserved]
 
 
 def _environment_problems(environment: dict[str, t.Any]) -> list[str]:

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: overlay_image
-short_description: Build an image on another to pin its NCCL
+short_description: Build an image on another to pin its NCCL and add layers
 version_added: 0.1.0
 author: The dgx_spark.vllm authors (@dgx-spark-vllm)
 description:
-  - Builds an image on O(base) that has the wanted NCCL at C(/opt/dgx-spark/nccl/libnccl.so.2), and changes nothing else in it.
-  - The image is built under the tag C(repository:key-candidate). Its library is copied out and read, and only if it is O(nccl_version) the
-    image gets the tag C(repository:key). So an image with that tag has been proven, and a build that was interrupted leaves none.
+  - Builds an image on O(base) that has the wanted NCCL at C(/opt/dgx-spark/nccl/libnccl.so.2), and O(layers) if there are any. It changes
+    nothing else in the image.
+  - The library is read before the build, which is refused if it is not O(nccl_version) or is for another architecture than the image.
+  - The image is built under the tag C(repository:key-candidate). Its library is copied out and read, and only if it is the one that was put
+    there the image gets the tags C(repository-proven:key) and C(repository:key). A build that was interrupted leaves neither.
+  - An image that has been given the tag C(repository:key) since, by hand for example, is told by its id, and the proven one gets its tag
+    back.
 extends_documentation_fragment:
   - dgx_spark.vllm._attributes
 attributes:
   check_mode:
     support: full
-    details: Nothing is downloaded or built, and neither the base image nor the wheel needs to be there.
+    details: Nothing is downloaded or built, and neither the base image nor the wheel nor the files of layers need to be there.
   diff_mode:
     support: full
   idempotent:
@@ -53,7 +57,11 @@ options:
     description: The version of NCCL that the overlay must have.
     type: str
   source:
-    description: Where NCCL comes from, a V(wheel) of PyPI or a package by V(apt). The latter needs a network and a source in the base.
+    description:
+      - Where NCCL comes from, a V(wheel) of PyPI or a package by V(apt).
+      - With V(apt) the base image's own C(apt-get) downloads the package in a container on the network of the target, and unpacks it. It is
+        not installed, so that neither a held nor a newer one in the image is in its way, and no list, key or other package gets into the
+        overlay.
     type: str
     choices: [wheel, apt]
     default: wheel
@@ -75,6 +83,47 @@ options:
   apt_package:
     description: Name and version of the package, such as V(libnccl2=2.30.4-1+cuda13.2). Needed with O(source=apt).
     type: str
+  apt_repository:
+    description:
+      - Text of a C(.sources) or C(.list) file, of which the package is taken and nothing else. Empty for what the base image has
+        configured.
+      - It is kept nowhere. It may hold a user and password.
+    type: str
+    default: ""
+  apt_key:
+    description: The public key of O(apt_repository) in ASCII armour. Empty if the base image has it, or O(apt_repository) holds it.
+    type: str
+    default: ""
+  layers:
+    description: What else goes into the image, after NCCL and in this order, as made by P(dgx_spark.vllm.layers#lookup).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      kind:
+        description: What the layer is.
+        type: str
+        choices: [file, environment, run]
+        required: true
+      target:
+        description: Path of the file in the image.
+        type: str
+      mode:
+        description: Mode of the file, in octal digits.
+        type: str
+      sha256:
+        description: SHA-256 of the file's content, in hex digits.
+        type: str
+      variables:
+        description: Variables that the image bakes in.
+        type: dict
+      lines:
+        description: Shell commands that are run as root in the image.
+        type: list
+        elements: str
+  layer_files:
+    description: Folder on the target in which the content of each file of O(layers) is, under the name of its SHA-256.
+    type: path
   labels:
     description: Further labels of the image.
     type: dict
@@ -106,7 +155,7 @@ reference:
   type: str
   sample: dgx-spark/vllm:6c1f4dd04f3a4d5b
 id:
-  description: Id of the overlay. V(none) with O(state=absent), and in check mode if it would be built.
+  description: Id of the overlay, whose content it stands for. V(none) with O(state=absent), and in check mode if it would be built.
   returned: success
   type: str
   sample: sha256:0f6f2bbbc0a3f0ad6f1b3d3c36ac9e0d2f6ac2f4a6dd4f9b56c34ee5c5b5d3c1
@@ -135,10 +184,15 @@ nccl:
       type: int
       returned: always
       sample: 23004
+    sha256:
+      description: SHA-256 of the library.
+      type: str
+      returned: always
+      sample: 2f7f5b6f0ea1b2a4f1f5b3f3bb2b6c0a5bf2b1f6d5d7d7d0a5e1c9a1b9b7c3d2
     source:
       description:
         - V(call) if the library was copied out of the new image and loaded, V(elf) if it could only be read.
-        - V(label) if the image was there already; it has been read when it got its tag.
+        - V(label) if the image was there already; it has been read when it got its tags.
       type: str
       returned: always
       sample: call
@@ -153,10 +207,12 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
 
+from ansible_collections.dgx_spark.vllm.plugins.module_utils import _overlay
 from ansible_collections.dgx_spark.vllm.plugins.module_utils._docker import Docker, DockerError, machine_of
 from ansible_collections.dgx_spark.vllm.plugins.module_utils._index_wheel import Wanted, fetch
 from ansible_collections.dgx_spark.vllm.plugins.module_utils._nccl import NcclError, examine
 from ansible_collections.dgx_spark.vllm.plugins.module_utils._overlay import Overlay, OverlayError
+from ansible_collections.dgx_spark.vllm.plugins.module_utils._overlay_apt import AptError
 from ansible_collections.dgx_spark.vllm.plugins.module_utils._overlay_build import Builder, labelled_nccl
 
 ARGUMENT_SPEC: dict[str, t.Any] = {
@@ -172,6 +228,27 @@ ARGUMENT_SPEC: dict[str, t.Any] = {
     "wheel_package": {"type": "str"},
     "wheel_sha256": {"type": "str"},
     "apt_package": {"type": "str"},
+    "apt_repository": {"type": "str", "default": "", "no_log": True},
+    "apt_key": {"type": "str", "default": "", "no_log": False},
+    "layers": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "kind": {"type": "str", "choices": ["file", "environment", "run"], "required": True},
+            "target": {"type": "str"},
+            "mode": {"type": "str"},
+            "sha256": {"type": "str"},
+            "variables": {"type": "dict"},
+            "lines": {"type": "list", "elements": "str"},
+        },
+        "required_if": [
+            ("kind", "file", ["target", "mode", "sha256"]),
+            ("kind", "environment", ["variables"]),
+            ("kind", "run", ["lines"]),
+        ],
+    },
+    "layer_files": {"type": "path"},
     "labels": {"type": "dict", "default": {}},
 }
 # Of silence, after which a download is begun again.
@@ -184,10 +261,15 @@ def fetch_wheel(module: AnsibleModule, base: dict[str, t.Any], directory: str) -
     return fetch(lambda url, headers: open_url(url, headers=headers, timeout=TIMEOUT_SECONDS), wanted, directory)
 
 
-def present(module: AnsibleModule, builder: Builder, overlay: Overlay) -> dict[str, t.Any]:
+def present(module: AnsibleModule, builder: Builder) -> dict[str, t.Any]:
     image = builder.existing()
     if image is not None:
         return {"changed": False, "id": image["Id"], "nccl": labelled_nccl(image)}
+    image = builder.proven()
+    if image is not None:
+        if not module.check_mode:
+            builder.restore()
+        return {"changed": True, "id": image["Id"], "nccl": labelled_nccl(image)}
     if module.check_mode:
         return {"changed": True, "id": None}
     directory = tempfile.mkdtemp(prefix="dgx-spark-overlay-", dir=module.tmpdir)
@@ -195,8 +277,7 @@ def present(module: AnsibleModule, builder: Builder, overlay: Overlay) -> dict[s
         image, nccl = builder.build(directory)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
-    found = {name: value for name, value in nccl._asdict().items() if name in ("version", "cuda", "code", "source")}
-    return {"changed": True, "id": image["Id"], "nccl": found}
+    return {"changed": True, "id": image["Id"], "nccl": {**labelled_nccl(image), "cuda": nccl.cuda, "source": nccl.source}}
 
 
 def absent(module: AnsibleModule, builder: Builder) -> dict[str, t.Any]:
@@ -228,6 +309,10 @@ def main() -> None:
         source=module.params["source"],
         wheel=module.params["wheel"],
         apt_package=module.params["apt_package"],
+        apt_repository=module.params["apt_repository"],
+        apt_key=module.params["apt_key"],
+        layers=module.params["layers"],
+        layer_files=module.params["layer_files"] or "",
         labels={name: str(value) for name, value in module.params["labels"].items()},
     )
     builder = Builder(
@@ -235,14 +320,15 @@ def main() -> None:
         overlay,
         lambda path: examine(path, module.run_command, sys.executable, os.uname().machine),
         lambda base, directory: fetch_wheel(module, base, directory),
+        os.uname().machine,
     )
     try:
-        result = present(module, builder, overlay) if state == "present" else absent(module, builder)
-    except (DockerError, NcclError, OverlayError, OSError) as error:
+        result = present(module, builder) if state == "present" else absent(module, builder)
+    except (AptError, DockerError, NcclError, OverlayError, OSError) as error:
         module.fail_json(msg=f"overlay {overlay.reference}: {error}")
     if module._diff and result["changed"]:
         tag = f"{overlay.reference}\n"
-        result["diff"] = {"before": "" if state == "present" else tag, "after": tag if state == "present" else ""}
+        result["diff"] = {"before": "", "after": _overlay.description(overlay)} if state == "present" else {"before": tag, "after": ""}
     module.exit_json(reference=overlay.reference, key=overlay.key, **result)
 
 

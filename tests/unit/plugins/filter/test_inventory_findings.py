@@ -91,3 +91,10 @@ def test_a_variable_that_is_undefined_is_named() -> None:
 
 def test_secrets_are_marked() -> None:
     assert role_options()["serve_api_key"]["no_log"] is True
+
+
+def test_a_layer_that_is_none_is_named_on_each_host() -> None:
+    found = find({"image_layers": [{"copy": "patch.py", "target": "/opt/patch.py"}]})
+    assert [(item["id"], item["host"]) for item in found] == [("inventory.layers", "ada"), ("inventory.layers", "bob")]
+    assert "image_layers[0]" in found[0]["found"]
+    assert find({"image_layers": [{"run": ["true"]}]}) == []

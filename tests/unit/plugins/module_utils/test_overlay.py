@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 import hashlib
+import random
 import typing as t
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from ansible_collections.dgx_spark.vllm.plugins.module_utils import _overlay
+from ansible_collections.dgx_spark.vllm.plugins.module_utils import _nccl, _overlay
 
 BASE = "sha256:" + "a" * 64
 SPECIFICATION = {"nccl": "2.30.4", "source": "wheel", "content": "e993"}
@@ -45,49 +46,38 @@ def test_key_is_not_made_of_nothing(base_id: t.Any, specification: t.Any) -> Non
         _overlay.image_key(base_id, specification)
 
 
-def test_wheel_overlay_only_copies_one_file() -> None:
-    assert _overlay.dockerfile(overlay(), user="vllm") == (
+@pytest.mark.parametrize("source", ["wheel", "apt"])
+def test_overlay_without_layers_only_copies_one_file(source: str) -> None:
+    assert _overlay.dockerfile(overlay(source=source), user="vllm") == (
         "FROM dgx-spark/vllm:0123456789abcdef-base\nCOPY libnccl.so.2 /opt/dgx-spark/nccl/libnccl.so.2\n"
     )
 
 
-def test_apt_overlay_installs_the_package_as_root_and_puts_the_user_back() -> None:
-    text = _overlay.dockerfile(overlay(source="apt", apt_package="libnccl2=2.30.4-1+cuda13.2"), user="1000:1000")
-    lines = text.splitlines()
-    assert (lines[0], lines[1], lines[-1]) == ("FROM dgx-spark/vllm:0123456789abcdef-base", "USER 0", "USER 1000:1000")
-    assert " ".join("\n".join(lines[2:-1]).replace("\\\n", "").split()) == (
-        "RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends --allow-downgrades "
-        "--allow-change-held-packages libnccl2=2.30.4-1+cuda13.2 && mkdir -p /opt/dgx-spark/nccl "
-        "&& cp -L /usr/lib/*/libnccl.so.2 /opt/dgx-spark/nccl/ && rm -rf /var/lib/apt/lists/*"
-    )
-
-
-def test_apt_overlay_of_a_root_image_names_no_other_user() -> None:
-    assert _overlay.dockerfile(overlay(source="apt", apt_package="libnccl2")).count("USER") == 1
-
-
-@pytest.mark.parametrize("package", [None, "", "libnccl2; reboot", "libnccl2=$(id)", "libnccl2 && true", "-o=x", "libnccl2=1\nRUN true"])
-def test_text_that_is_no_package_never_reaches_the_shell_of_the_build(package: t.Optional[str]) -> None:
+def test_text_that_is_no_package_never_reaches_the_shell_of_the_image() -> None:
     with pytest.raises(_overlay.OverlayError, match="apt_package"):
-        _overlay.dockerfile(overlay(source="apt", apt_package=package))
+        _overlay.package_of(overlay(source="apt", apt_package="libnccl2; reboot"))
+
+
+@pytest.mark.parametrize(
+    ("version", "machine", "words"), [("2.28.9", "aarch64", "2.28.9"), ("2.30.4", "x86_64", "for aarch64, but the image is for x86_64")]
+)
+def test_library_of_another_version_or_architecture_is_refused(version: str, machine: str, words: str) -> None:
+    found = _nccl.Nccl("2.30.4", "13.2", 23004, "elf", "aarch64")
+    with pytest.raises(_overlay.OverlayError, match=f"the wheel W is .*{words}.*nothing was built"):
+        _overlay.require(found, "the wheel W", version, machine)
+    _overlay.require(found, "the wheel W", "2.30.4", "aarch64")
 
 
 def test_labels_of_ours_win_over_the_callers() -> None:
-    labels = _overlay.labels(overlay(labels={"site": "lab", "dgx-spark.image-key": "forged"}), "13.2")
+    labels = _overlay.labels(overlay(labels={"site": "lab", "dgx-spark.image-key": "forged"}), "13.2", "f00d")
     assert labels == {
         "site": "lab",
         "dgx-spark.image-key": "0123456789abcdef",
         "dgx-spark.base-id": BASE,
         "dgx-spark.nccl-version": "2.30.4",
         "dgx-spark.nccl-cuda": "13.2",
+        "dgx-spark.nccl-sha256": "f00d",
     }
-
-
-@pytest.mark.parametrize(
-    ("package", "cuda"), [("libnccl2=2.30.4-1+cuda13.2", "13.2"), ("libnccl2=2.30.4-1+cuda13", "13"), ("libnccl2", None)]
-)
-def test_cuda_is_read_from_the_package(package: str, cuda: t.Optional[str]) -> None:
-    assert _overlay.package_cuda(package) == cuda
 
 
 def test_library_is_taken_out_of_the_wheel(tmp_path: Path) -> None:
@@ -110,3 +100,30 @@ def test_wheel_that_is_none_is_refused(tmp_path: Path, content: t.Optional[bytes
         (tmp_path / "nccl.whl").write_bytes(content)
     with pytest.raises(_overlay.OverlayError, match=why):
         _overlay.extract_library(str(tmp_path / "nccl.whl"), str(tmp_path / "libnccl.so.2"))
+
+
+@pytest.mark.parametrize("kept", [0.2, 0.5, 0.95])
+def test_wheel_that_is_cut_short_is_told(tmp_path: Path, kept: float) -> None:
+    whole = tmp_path / "whole.whl"
+    with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("nvidia/nccl/lib/libnccl.so.2", random.Random(1).randbytes(100_000))
+    content = whole.read_bytes()
+    (tmp_path / "nccl.whl").write_bytes(content[: int(len(content) * kept)])
+    with pytest.raises(_overlay.OverlayError, match=r"nccl\.whl is not a wheel .* cut short"):
+        _overlay.extract_library(str(tmp_path / "nccl.whl"), str(tmp_path / "libnccl.so.2"))
+
+
+@pytest.mark.parametrize("place", [60, 50_000])
+def test_wheel_that_is_damaged_inside_is_told(tmp_path: Path, place: int) -> None:
+    with zipfile.ZipFile(tmp_path / "nccl.whl", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("nvidia/nccl/lib/libnccl.so.2", random.Random(1).randbytes(100_000))
+    content = bytearray((tmp_path / "nccl.whl").read_bytes())
+    content[place : place + 8] = bytes(8)
+    (tmp_path / "nccl.whl").write_bytes(content)
+    with pytest.raises(_overlay.OverlayError, match="is not a wheel"):
+        _overlay.extract_library(str(tmp_path / "nccl.whl"), str(tmp_path / "libnccl.so.2"))
+
+
+def test_hash_is_that_of_the_content(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"x" * 3_000_000)
+    assert _overlay.file_sha256(str(tmp_path / "file")) == hashlib.sha256(b"x" * 3_000_000).hexdigest()

@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 import json
+import sys
 import typing as t
 from pathlib import Path
 
 
 class FakeDocker:
-    """The part of docker that the image modules use: images with tags, labels and one library inside, and containers that never run."""
+    """The part of docker that the image modules use: images with tags, labels and one library, containers, and apt in one of them."""
 
     def __init__(self) -> None:
         self.images: dict[str, dict[str, t.Any]] = {}
@@ -22,8 +23,15 @@ class FakeDocker:
         self.built: list[str] = []
         # The files that each build was given.
         self.contexts: list[list[str]] = []
-        # What the packages of a build put in place, and the words that end a command with an error.
+        # What a layer of a build puts in place of the library, and the modes of the files that each build was given.
+        self.overwritten: t.Optional[bytes] = None
+        self.modes: list[dict[str, int]] = []
+        # What apt unpacks or how it ends, the words of the container that it ran in, and the files that it was given.
         self.package_library = b""
+        self.apt: tuple[int, str, str] = (0, "", "")
+        self.apt_words: list[str] = []
+        self.apt_files: dict[str, str] = {}
+        # The words that end a command with an error.
         self.failures: dict[str, str] = {}
 
     def add(self, tag: t.Optional[str], identity: str, library: bytes = b"", **image: t.Any) -> str:
@@ -34,6 +42,9 @@ class FakeDocker:
         return identity
 
     def __call__(self, words: list[str]) -> tuple[int, str, str]:
+        if words[0] == sys.executable:
+            # A library of this machine is asked for its version; these are only headers and can't be loaded.
+            return 1, "", "OSError: file too short\n"
         assert words[0] == "/usr/bin/docker"
         self.calls.append(words[1:])
         if words[1] in self.failures:
@@ -81,24 +92,40 @@ class FakeDocker:
         text = (directory / "Dockerfile").read_text()
         self.built.append(text)
         self.contexts.append(sorted(path.name for path in directory.iterdir()))
+        self.modes.append({path.name: path.stat().st_mode & 0o777 for path in directory.iterdir()})
         assert self.find(text.splitlines()[0].split()[1]) is not None
         labels = dict(words[place + 1].split("=", 1) for place, word in enumerate(words) if word == "--label")
-        library = (directory / "libnccl.so.2").read_bytes() if "COPY" in text else self.package_library
+        library = (directory / "libnccl.so.2").read_bytes() if self.overwritten is None else self.overwritten
         self.add(words[words.index("--tag") + 1], f"sha256:built{len(self.built)}", library, Config={"Labels": labels})
         return 0, "", ""
 
     def do_create(self, words: list[str]) -> tuple[int, str, str]:
-        name, image = words[words.index("--name") + 1], words[-2]
+        name = words[words.index("--name") + 1]
+        runs_apt = "--entrypoint" in words
         assert name not in self.containers
+        image = words[words.index("--entrypoint") + 2] if runs_apt else words[-2]
         self.containers[name] = t.cast(str, self.find(image))
+        if runs_apt:
+            self.apt_words = words
         return 0, "c0ffee\n", ""
 
     def do_cp(self, words: list[str]) -> tuple[int, str, str]:
         source, target = words[-2:]
+        if ":" in target:
+            assert target.split(":")[0] in self.containers
+            self.apt_files = {str(path.relative_to(source)): path.read_text() for path in Path(source).rglob("*") if path.is_file()}
+            return 0, "", ""
         container, path = source.split(":")
+        if path == "/dgx-spark-package/libnccl.so.2":
+            Path(target).write_bytes(self.package_library)
+            return 0, "", ""
         assert path == "/opt/dgx-spark/nccl/libnccl.so.2"
         Path(target).write_bytes(self.libraries[self.containers[container]])
         return 0, "", ""
+
+    def do_start(self, words: list[str]) -> tuple[int, str, str]:
+        assert words[0] == "--attach" and words[1] in self.containers
+        return self.apt
 
     def do_ps(self, words: list[str]) -> tuple[int, str, str]:
         name = words[-1].replace("name=^/?", "").rstrip("$")

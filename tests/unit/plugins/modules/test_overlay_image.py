@@ -4,66 +4,45 @@
 
 from __future__ import annotations
 
-import struct
+import os
 import typing as t
-import zipfile
 from pathlib import Path
 
 import pytest
 
-from ansible_collections.dgx_spark.vllm.plugins.modules import overlay_image
 from tests.unit.plugins.modules.fake_docker import FakeDocker
-from tests.unit.plugins.modules.module_runner import run_module
-
-KEY = "0123456789abcdef"
-TAG = f"dgx-spark/vllm:{KEY}"
-PROOF = f"dgx-spark-proof-{KEY}"
-BASE = "sha256:base"
-
-
-def library(version: str) -> bytes:
-    """A library for no machine of ours, so that it is read and never run."""
-    return b"\x7fELF\2\1\1" + bytes(9) + struct.pack("<HH", 3, 21) + f"NCCL version {version}+cuda13.2\0".encode()
+from tests.unit.plugins.modules.overlays import (
+    APT,
+    BASE,
+    FILE,
+    FOREIGN,
+    KEY,
+    LAYERS,
+    OTHER,
+    PROOF,
+    PROVEN,
+    TAG,
+    changing,
+    library,
+    new_docker,
+    proven,
+    run,
+    sha256,
+    wheels,
+)
 
 
 @pytest.fixture
 def docker() -> FakeDocker:
-    docker = FakeDocker()
-    docker.add("base:1", BASE, Config={"User": "vllm"})
-    return docker
+    return new_docker()
 
 
 @pytest.fixture
-def wheel(tmp_path: Path) -> t.Callable[[str], str]:
-    def make(version: str) -> str:
-        path = tmp_path / f"nccl-{version}.whl"
-        with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr("nvidia/nccl/lib/libnccl.so.2", library(version))
-        return str(path)
-
-    return make
+def wheel(tmp_path: Path) -> t.Callable[..., str]:
+    return wheels(tmp_path)
 
 
-def run(docker: FakeDocker, check: bool = False, diff: bool = False, **arguments: t.Any) -> dict[str, t.Any]:
-    given = {"key": KEY, "base": "base:1", "base_id": BASE, "nccl_version": "2.30.4", "wheel": "/nowhere/nccl.whl", **arguments}
-    return run_module(overlay_image, {name: value for name, value in given.items() if value is not None}, docker, check=check, diff=diff)
-
-
-def proven(docker: FakeDocker) -> None:
-    labels = {"dgx-spark.image-key": KEY, "dgx-spark.nccl-version": "2.30.4", "dgx-spark.nccl-cuda": "13.2"}
-    docker.add(TAG, "sha256:overlay", Config={"Labels": labels})
-
-
-def changing(docker: FakeDocker) -> list[str]:
-    """The commands that changed something, in order."""
-    return [
-        " ".join(call[:2]) if call[0] == "image" else call[0]
-        for call in docker.calls
-        if call[:2] != ["image", "inspect"] and call[0] != "ps"
-    ]
-
-
-def test_overlay_that_is_not_there_is_built_proven_and_tagged(docker: FakeDocker, wheel: t.Callable[[str], str]) -> None:
+def test_overlay_that_is_not_there_is_built_proven_and_tagged(docker: FakeDocker, wheel: t.Callable[..., str]) -> None:
     given = wheel("2.30.4")
     result = run(docker, wheel=given, labels={"site": "lab"})
     assert result == {
@@ -72,10 +51,11 @@ def test_overlay_that_is_not_there_is_built_proven_and_tagged(docker: FakeDocker
         "reference": TAG,
         "id": "sha256:built1",
         "key": KEY,
-        "nccl": {"version": "2.30.4", "cuda": "13.2", "code": 23004, "source": "elf"},
+        "nccl": {"version": "2.30.4", "cuda": "13.2", "code": 23004, "source": "elf", "sha256": sha256(library("2.30.4"))},
     }
-    assert changing(docker) == ["tag", "build", "create", "cp", "tag", "rm", "image rm", "image rm"]
-    assert docker.tags == {"base:1": BASE, TAG: "sha256:built1"}
+    assert changing(docker) == ["tag", "build", "create", "cp", "tag", "tag", "rm", "image rm", "image rm"]
+    assert docker.tags == {"base:1": BASE, PROVEN: "sha256:built1", TAG: "sha256:built1"}
+    assert docker.contexts == [["Dockerfile", "libnccl.so.2"]]
     assert docker.containers == {}
     assert Path(given).exists()
     assert docker.images["sha256:built1"]["Config"]["Labels"] == {
@@ -84,6 +64,7 @@ def test_overlay_that_is_not_there_is_built_proven_and_tagged(docker: FakeDocker
         "dgx-spark.base-id": BASE,
         "dgx-spark.nccl-version": "2.30.4",
         "dgx-spark.nccl-cuda": "13.2",
+        "dgx-spark.nccl-sha256": sha256(library("2.30.4")),
     }
 
 
@@ -91,19 +72,37 @@ def test_overlay_that_is_there_is_left_alone_and_needs_no_wheel(docker: FakeDock
     proven(docker)
     result = run(docker, base_id=None)
     assert (result["failed"], result["changed"], result["id"]) == (False, False, "sha256:overlay")
-    assert result["nccl"] == {"version": "2.30.4", "cuda": "13.2", "code": 23004, "source": "label"}
+    assert result["nccl"] == {"version": "2.30.4", "cuda": "13.2", "code": 23004, "source": "label", "sha256": "f00d"}
     assert changing(docker) == []
+    # Two looks, and the content of no image is read.
+    assert docker.calls == [["image", "inspect", TAG], ["image", "inspect", PROVEN]]
 
 
-def test_second_run_changes_nothing(docker: FakeDocker, wheel: t.Callable[[str], str]) -> None:
+def test_second_run_changes_nothing(docker: FakeDocker, wheel: t.Callable[..., str]) -> None:
     assert run(docker, wheel=wheel("2.30.4"))["changed"] is True
     assert run(docker, wheel=wheel("2.30.4"))["changed"] is False
     assert len(docker.built) == 1
 
 
-def test_tag_without_our_label_is_not_trusted(docker: FakeDocker, wheel: t.Callable[[str], str]) -> None:
-    docker.add(TAG, "sha256:foreign")
+@pytest.mark.parametrize("labelled", [True, False])
+def test_tag_that_another_image_was_given_goes_back_to_the_proven_one(docker: FakeDocker, labelled: bool) -> None:
+    proven(docker)
+    # An image that is built on ours inherits its labels.
+    docker.add(TAG, "sha256:foreign", library("2.28.9"), Config=docker.images["sha256:overlay"]["Config"] if labelled else {})
+    announced = run(docker, check=True)
+    assert (announced["changed"], docker.tags[TAG]) == (True, "sha256:foreign")
+    result = run(docker)
+    assert (result["changed"], result["id"], docker.tags[TAG]) == (True, "sha256:overlay", "sha256:overlay")
+    assert (result["nccl"]["version"], docker.built) == ("2.30.4", [])
+    assert run(docker)["changed"] is False
+
+
+@pytest.mark.parametrize("labels", [{}, {"dgx-spark.image-key": KEY, "dgx-spark.nccl-version": "2.30.4"}])
+def test_image_that_was_never_proven_here_is_built_anew(docker: FakeDocker, wheel: t.Callable[..., str], labels: dict[str, str]) -> None:
+    docker.add(TAG, "sha256:foreign", library("2.28.9"), Config={"Labels": labels})
+    assert run(docker, check=True)["id"] is None
     assert run(docker, wheel=wheel("2.30.4"))["id"] == "sha256:built1"
+    assert docker.tags == {"base:1": BASE, PROVEN: "sha256:built1", TAG: "sha256:built1"}
 
 
 @pytest.mark.parametrize("arguments", [{}, {"base_id": None}])
@@ -114,34 +113,27 @@ def test_check_mode_builds_nothing_and_needs_neither_base_nor_wheel(docker: Fake
     assert changing(docker) == []
 
 
-def test_wrong_wheel_is_refused_before_anything_is_built(docker: FakeDocker, wheel: t.Callable[[str], str]) -> None:
+def test_wrong_wheel_is_refused_before_anything_is_built(docker: FakeDocker, wheel: t.Callable[..., str]) -> None:
     result = run(docker, wheel=wheel("2.28.9"))
     assert result["failed"]
-    assert "is NCCL 2.28.9, wanted 2.30.4" in result["msg"]
+    assert "is NCCL 2.28.9, wanted 2.30.4; nothing was built" in result["msg"]
     assert changing(docker) == []
 
 
-APT: dict[str, t.Any] = {"source": "apt", "apt_package": "libnccl2=2.30.4-1+cuda13.2", "wheel": None}
-
-
-def test_overlay_by_apt_is_proven_by_what_came_out_of_it(docker: FakeDocker) -> None:
-    docker.package_library = library("2.30.4")
-    result = run(docker, **APT)
-    assert (result["changed"], result["nccl"]["version"]) == (True, "2.30.4")
-    assert "libnccl2=2.30.4-1+cuda13.2" in docker.built[0]
-    assert docker.built[0].endswith("USER vllm\n")
-
-
-def test_overlay_whose_nccl_is_another_gets_no_tag_and_leaves_nothing(docker: FakeDocker) -> None:
-    docker.package_library = library("2.28.9")
-    result = run(docker, **APT)
+def test_wheel_of_another_architecture_is_refused_with_both_names(docker: FakeDocker, wheel: t.Callable[..., str]) -> None:
+    result = run(docker, wheel=wheel("2.30.4", OTHER))
     assert result["failed"]
-    assert "is NCCL 2.28.9, wanted 2.30.4" in result["msg"]
-    assert (docker.tags, docker.containers, list(docker.images)) == ({"base:1": BASE}, {}, [BASE])
+    assert f"is for {OTHER}, but the image is for {FOREIGN}; nothing was built" in result["msg"]
+    assert changing(docker) == []
+
+
+def test_image_that_tells_no_architecture_is_taken_for_this_machines(docker: FakeDocker, wheel: t.Callable[..., str]) -> None:
+    del docker.images[BASE]["Architecture"]
+    assert f"is for {FOREIGN}, but the image is for {os.uname().machine}" in run(docker, wheel=wheel("2.30.4"))["msg"]
 
 
 @pytest.mark.parametrize("command", ["build", "create", "cp"])
-def test_command_that_fails_is_quoted_and_leaves_nothing(docker: FakeDocker, wheel: t.Callable[[str], str], command: str) -> None:
+def test_command_that_fails_is_quoted_and_leaves_nothing(docker: FakeDocker, wheel: t.Callable[..., str], command: str) -> None:
     docker.failures[command] = "no space left on device"
     result = run(docker, wheel=wheel("2.30.4"))
     assert result["failed"]
@@ -150,16 +142,16 @@ def test_command_that_fails_is_quoted_and_leaves_nothing(docker: FakeDocker, whe
     assert (docker.tags, docker.containers) == ({"base:1": BASE}, {})
 
 
-def test_what_a_killed_build_left_is_replaced(docker: FakeDocker, wheel: t.Callable[[str], str]) -> None:
+def test_what_a_killed_build_left_is_replaced(docker: FakeDocker, wheel: t.Callable[..., str]) -> None:
     docker.add(f"{TAG}-candidate", "sha256:half")
     docker.tags[f"{TAG}-base"] = BASE
     docker.containers[PROOF] = "sha256:half"
     result = run(docker, wheel=wheel("2.30.4"))
     assert (result["changed"], result["id"]) == (True, "sha256:built1")
-    assert (sorted(docker.tags), docker.containers) == (["base:1", TAG], {})
+    assert (sorted(docker.tags), docker.containers) == (["base:1", PROVEN, TAG], {})
 
 
-def test_base_that_has_no_other_name_is_not_removed_with_ours(docker: FakeDocker, wheel: t.Callable[[str], str]) -> None:
+def test_base_that_has_no_other_name_is_not_removed_with_ours(docker: FakeDocker, wheel: t.Callable[..., str]) -> None:
     docker.tags.clear()
     assert run(docker, base=BASE, wheel=wheel("2.30.4"))["changed"] is True
     assert BASE in docker.images
@@ -202,14 +194,34 @@ def test_absent_removes_the_overlay_and_is_then_content(docker: FakeDocker) -> N
 
 def test_absent_removes_what_a_killed_build_left(docker: FakeDocker) -> None:
     docker.add(f"{TAG}-candidate", "sha256:half")
+    docker.containers[f"dgx-spark-package-{KEY}"] = BASE
     docker.containers[PROOF] = "sha256:half"
     docker.tags[f"{TAG}-base"] = BASE
     assert absent(docker)["changed"] is True
     assert (docker.tags, docker.containers) == ({"base:1": BASE}, {})
 
 
-def test_diff_names_the_tag(docker: FakeDocker) -> None:
-    assert run(docker, check=True, diff=True)["diff"] == {"before": "", "after": f"{TAG}\n"}
+def test_diff_names_the_tag_and_what_goes_in(docker: FakeDocker) -> None:
+    shown = run(docker, check=True, diff=True, layers=LAYERS)["diff"]
+    assert (shown["before"], shown["after"].splitlines()) == (
+        "",
+        [
+            TAG,
+            "NCCL 2.30.4 from wheel",
+            f"file /usr/lib/patched.py 0755 sha256:{sha256(FILE)}",
+            "environment VLLM_TRITON_MLA_SPARSE=1",
+            "run true",
+        ],
+    )
+    assert "NCCL 2.30.4 from libnccl2=2.30.4-1+cuda13.2\n" in run(docker, check=True, diff=True, **APT)["diff"]["after"]
     proven(docker)
     assert "diff" not in run(docker, diff=True)
     assert absent(docker, diff=True)["diff"] == {"before": f"{TAG}\n", "after": ""}
+
+
+def test_absent_removes_a_proven_overlay_whose_tag_is_gone(docker: FakeDocker) -> None:
+    proven(docker)
+    del docker.tags[TAG]
+    assert absent(docker, check=True)["changed"] is True
+    assert absent(docker)["changed"] is True
+    assert docker.tags == {"base:1": BASE}

@@ -36,7 +36,7 @@ REMEDY = ("image_nccl_wheel", "image_index_url", "nvidia_nccl_cu13-2.30.4-*-many
 
 
 def wheel(version: str, machine: int) -> bytes:
-    """A wheel whose library is for the ELF machine, which is none of ours: it is read and never run."""
+    """A wheel whose library is for the ELF machine. It is no program, and what loads it is not run here."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         library = b"\x7fELF\2\1\1" + bytes(9) + struct.pack("<HH", 3, machine) + f"NCCL version {version}+cuda13.2\0".encode()
@@ -44,7 +44,7 @@ def wheel(version: str, machine: int) -> bytes:
     return buffer.getvalue()
 
 
-ARM_WHEEL, INTEL_WHEEL = wheel("2.30.4", 21), wheel("2.30.4", 20)
+ARM_WHEEL, INTEL_WHEEL = wheel("2.30.4", 183), wheel("2.30.4", 62)
 
 
 def sha256(content: bytes) -> str:
@@ -110,7 +110,7 @@ def test_wheel_of_the_base_images_architecture_is_fetched_and_built_into_the_ove
     server.replies[PAGE] = [page]
     result = run(docker, server)
     assert (result["failed"], result["changed"], result["nccl"]["version"]) == (False, True, "2.30.4")
-    assert docker.tags == {"base:1": BASE, TAG: "sha256:built1"}
+    assert docker.tags == {"base:1": BASE, f"dgx-spark/vllm-proven:{KEY}": "sha256:built1", TAG: "sha256:built1"}
     # The wheel is no part of what docker is given, and nothing stays on the node.
     assert docker.contexts == [["Dockerfile", "libnccl.so.2"]]
     assert list(temporary.iterdir()) == []
@@ -126,6 +126,7 @@ def test_intel_image_gets_the_wheel_for_intel(docker: FakeDocker, server: Server
 def test_nothing_is_asked_in_check_mode_or_when_the_overlay_is_there(docker: FakeDocker, server: Server) -> None:
     assert run(docker, server, check=True)["changed"] is True
     docker.add(TAG, "sha256:overlay", Config={"Labels": {"dgx-spark.image-key": KEY}})
+    docker.tags[f"dgx-spark/vllm-proven:{KEY}"] = "sha256:overlay"
     assert run(docker, server)["changed"] is False
     assert server.requests == []
 
