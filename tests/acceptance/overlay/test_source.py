@@ -72,7 +72,7 @@ def test_a_wheel_file_needs_no_network_and_gives_each_node_the_same_overlay(
     assert len({label["dgx-spark.nccl-sha256"] for label in labels}) == 1
 
 
-# The image that NCCL is installed in, the option of apt-get without which the seed's way ends there, and how it ends.
+# The image that NCCL is installed in, the option of apt-get without which the write-up's way ends there, and how it ends.
 INSTALLED = [
     pytest.param("2.28.9", True, "--allow-change-held-packages", "E: Held packages were changed and -y was used", id="held"),
     pytest.param("2.30.7", False, "--allow-downgrades", "E: Packages were downgraded and -y was used", id="newer", marks=pytest.mark.long),
@@ -91,7 +91,7 @@ def test_a_held_or_newer_package_in_the_image_is_no_obstacle(
 ) -> None:
     name = variant(version, held)
     node = nodes["spark1"]
-    # The seed's way: installed over the other, which needs an option for each obstacle.
+    # The write-up's way: installed over the other, which needs an option for each obstacle.
     install = "apt-get update >/dev/null && apt-get install -y {} " + PACKAGE
     red = node.run(f"docker run --rm --network none --entrypoint sh {name} -c '{install.format('')}'")
     assert red.rc != 0 and words in red.stderr and option in red.stderr

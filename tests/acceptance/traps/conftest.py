@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The dgx_spark.vllm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fixtures of the traps: our cluster, which serves, and the seeds' way beside it."""
+"""Fixtures of the traps: our cluster, which serves, and the write-ups' way beside it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from simulation.images import STAND_IN_NAME
 from tests.acceptance.conftest import RECIPE, UNIT
 from tests.acceptance.harness import Playbooks
-from tests.acceptance.traps.seed import Seed
+from tests.acceptance.traps.by_hand import ByHand
 
 CONTAINER = f"vllm-{RECIPE}"
 
@@ -39,8 +39,8 @@ def image_variant(nodes: dict[str, Any], tag: str, instruction: str) -> Iterator
 
 
 @pytest.fixture
-def seed(nodes: dict[str, Any]) -> Iterator[Seed]:
-    ranks = Seed(lambda host, command: str(nodes[host].check_output(command)))
+def by_hand(nodes: dict[str, Any]) -> Iterator[ByHand]:
+    ranks = ByHand(lambda host, command: str(nodes[host].check_output(command)))
     ranks.remove()
     yield ranks
     ranks.remove()

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The dgx_spark.vllm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a trap printed with a seed's way (red) and with ours (green): checked now, and held to what docs/traps/evidence.json says.
+"""What a trap printed with a write-up's way (red) and with ours (green): checked now, and held to what docs/traps/evidence.json says.
 
 With RECORD_TRAPS=FILE in the environment what was seen is appended to that file instead of being compared, from where
 `hacking/traps --record` takes it.
@@ -51,7 +51,7 @@ class Trap:
         self.number = number
 
     def red(self, command: str, output: str, *patterns: str) -> None:
-        """A seed's way: each pattern (a regular expression) is in some line of what it printed."""
+        """A write-up's way: each pattern (a regular expression) is in some line of what it printed."""
         self._hold("red", command, output, patterns)
 
     def green(self, command: str, output: str, *patterns: str) -> None:

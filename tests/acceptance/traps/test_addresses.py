@@ -13,9 +13,9 @@ import pytest
 from simulation import images, nodes
 from tests.acceptance.conftest import ADDRESSES, UNIT
 from tests.acceptance.harness import Playbooks, wait_for
+from tests.acceptance.traps.by_hand import ByHand
 from tests.acceptance.traps.conftest import CONTAINER
 from tests.acceptance.traps.evidence import Trap
-from tests.acceptance.traps.seed import Seed
 
 LAN, WIFI_GATEWAY, LAN_GATEWAY = "enP7s7", "10.77.1.1", "10.77.0.1"
 
@@ -60,14 +60,14 @@ def variables(wifi_house: Callable[[str, str], str], restarted: Callable[[str], 
 
 
 @pytest.fixture
-def by_hand(wifi_house: Callable[[str, str], str]) -> Iterator[Seed]:
-    ranks = Seed(wifi_house)
+def by_hand(wifi_house: Callable[[str, str], str]) -> Iterator[ByHand]:
+    ranks = ByHand(wifi_house)
     ranks.remove()
     yield ranks
     ranks.remove()
 
 
-def test_1_the_head_listens_on_the_fabric_and_not_on_the_wifi(by_hand: Seed, restarted: Callable[[str], str]) -> None:
+def test_1_the_head_listens_on_the_fabric_and_not_on_the_wifi(by_hand: ByHand, restarted: Callable[[str], str]) -> None:
     trap = Trap(1)
     by_hand.start_both(environment={"VLLM_HOST_IP": None})
     log = by_hand.says(0, "mq_connect_ip")
@@ -75,7 +75,7 @@ def test_1_the_head_listens_on_the_fabric_and_not_on_the_wifi(by_hand: Seed, res
     trap.green("systemctl start vllm@dsv4-flash-b12x-1m, default route on wlP9s9", restarted("spark1"), r"mq_connect_ip=192\.168\.100\.11 ")
 
 
-def test_2_baked_interface_names_are_overridden(by_hand: Seed, restarted: Callable[[str], str], variables: str) -> None:
+def test_2_baked_interface_names_are_overridden(by_hand: ByHand, restarted: Callable[[str], str], variables: str) -> None:
     trap = Trap(2)
     by_hand.start_both(environment={"GLOO_SOCKET_IFNAME": None})
     log = by_hand.says(0, "ifa != nullptr")
@@ -86,7 +86,7 @@ def test_2_baked_interface_names_are_overridden(by_hand: Seed, restarted: Callab
     assert "Application startup complete" in restarted("spark1")
 
 
-def test_14_the_fabric_carries_the_control_traffic_too(by_hand: Seed, restarted: Callable[[str], str]) -> None:
+def test_14_the_fabric_carries_the_control_traffic_too(by_hand: ByHand, restarted: Callable[[str], str]) -> None:
     trap = Trap(14)
     by_hand.start_both(environment={"NCCL_SOCKET_IFNAME": "enP7s7"})
     log = by_hand.says(0, "no socket interface")
@@ -100,7 +100,7 @@ def test_14_the_fabric_carries_the_control_traffic_too(by_hand: Seed, restarted:
 
 
 @pytest.mark.parametrize("value", ["=enp1s0f0np0", "enP7s7,enp1s0f0np0"])
-def test_4_gloo_is_not_given_nccls_grammar(by_hand: Seed, variables: str, value: str) -> None:
+def test_4_gloo_is_not_given_nccls_grammar(by_hand: ByHand, variables: str, value: str) -> None:
     trap = Trap(4)
     by_hand.start_both(environment={"NCCL_SOCKET_IFNAME": value, "GLOO_SOCKET_IFNAME": value})
     log = by_hand.says(0, "ifa != nullptr")

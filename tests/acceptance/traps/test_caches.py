@@ -12,11 +12,11 @@ from typing import Any, Callable
 import pytest
 
 from tests.acceptance.harness import Playbooks
+from tests.acceptance.traps.by_hand import HOSTS, LOCKING, ByHand
 from tests.acceptance.traps.conftest import image_variant
 from tests.acceptance.traps.evidence import Trap
-from tests.acceptance.traps.seed import HOSTS, LOCKING, Seed
 
-SHARED = "/var/tmp/seed-caches"
+SHARED = "/var/tmp/by-hand-caches"
 OTHER_BUILD = "dgx-spark-sim/another-build:1"
 HUB = "/home/nvidia/.cache/huggingface/hub"
 
@@ -30,13 +30,13 @@ def shared(nodes: dict[str, Any]) -> Iterator[tuple[str, ...]]:
 
 
 def test_10_kernels_are_compiled_once(
-    ours: Playbooks, seed: Seed, restart: Callable[[], None], journal: Callable[[str], str], serves: Any
+    ours: Playbooks, by_hand: ByHand, restart: Callable[[], None], journal: Callable[[str], str], serves: Any
 ) -> None:
     trap = Trap(10)
     for start in ("first", "second"):
-        seed.start_both()
-        trap.red(f"docker run without cache mounts, the {start} time", seed.serves(), r"stand-in: compiled 40 kernels, reused 0")
-        seed.remove()
+        by_hand.start_both()
+        trap.red(f"docker run without cache mounts, the {start} time", by_hand.serves(), r"stand-in: compiled 40 kernels, reused 0")
+        by_hand.remove()
     restart()
     serves()
     for host in HOSTS:
@@ -55,22 +55,27 @@ def other_build(nodes: dict[str, Any]) -> Iterator[str]:
 
 
 def test_11_caches_are_of_the_right_user_and_of_one_image(
-    ours: Playbooks, other_build: str, seed: Seed, shared: tuple[str, ...], nodes: dict[str, Any], inspect: Callable[[str], dict[str, Any]]
+    ours: Playbooks,
+    other_build: str,
+    by_hand: ByHand,
+    shared: tuple[str, ...],
+    nodes: dict[str, Any],
+    inspect: Callable[[str], dict[str, Any]],
 ) -> None:
     trap = Trap(11)
     # Without RDMA, because in the simulation only root may lock memory, and that would be missed first.
-    seed.start_both(options=(*shared, "--user", "1000:1000", "--env", "HOME=/root"), environment={"NCCL_NET": "Socket"})
-    refused = seed.says(0, "PermissionError")
+    by_hand.start_both(options=(*shared, "--user", "1000:1000", "--env", "HOME=/root"), environment={"NCCL_NET": "Socket"})
+    refused = by_hand.says(0, "PermissionError")
     trap.red(
         "docker run --user 1000:1000 with folders that Docker made", refused, r"PermissionError: \[Errno 13\] Permission denied: '/root/"
     )
-    seed.remove()
-    seed.start_both(options=shared)
-    seed.serves()
-    seed.remove()
-    seed.start_both(options=shared, image=other_build)
-    seed.serves()
-    status, answer = seed.ask({"max_tokens": 12, "messages": [{"role": "user", "content": "hi"}]})
+    by_hand.remove()
+    by_hand.start_both(options=shared)
+    by_hand.serves()
+    by_hand.remove()
+    by_hand.start_both(options=shared, image=other_build)
+    by_hand.serves()
+    status, answer = by_hand.ask({"max_tokens": 12, "messages": [{"role": "user", "content": "hi"}]})
     content = json.loads(answer)["choices"][0]["message"]["content"]
     trap.red("another image with the same cache folders, and a completion", f"HTTP {status}: {content}", r"^HTTP 200: ! ! ! !")
     for host in HOSTS:
@@ -96,11 +101,11 @@ def absolute_links(ours: Playbooks, nodes: dict[str, Any], restart: Callable[[],
 
 
 def test_12_the_models_links_resolve(
-    seed: Seed, absolute_links: None, ours: Playbooks, restart: Callable[[], None], serves: Any, nodes: dict[str, Any]
+    by_hand: ByHand, absolute_links: None, ours: Playbooks, restart: Callable[[], None], serves: Any, nodes: dict[str, Any]
 ) -> None:
     trap = Trap(12)
-    seed.start_both()
-    log = seed.says(0, "ValidationError")
+    by_hand.start_both()
+    log = by_hand.says(0, "ValidationError")
     trap.red(
         "docker run --volume ~/.cache/huggingface:/cache/huggingface, absolute links",
         log,

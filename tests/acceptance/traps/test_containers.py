@@ -13,21 +13,21 @@ import pytest
 
 from simulation.images import STAND_IN_NAME
 from tests.acceptance.harness import Playbooks
+from tests.acceptance.traps.by_hand import MODEL, ByHand
 from tests.acceptance.traps.conftest import image_variant
 from tests.acceptance.traps.evidence import Trap
-from tests.acceptance.traps.seed import MODEL, Seed
 
 VARIANT = "dgx-spark-sim/entrypoint:vllm-serve"
 
 
 def test_5_memory_can_be_locked(
-    ours: Playbooks, seed: Seed, inspect: Callable[[str], dict[str, Any]], journal: Callable[[str], str]
+    ours: Playbooks, by_hand: ByHand, inspect: Callable[[str], dict[str, Any]], journal: Callable[[str], str]
 ) -> None:
     trap = Trap(5)
-    seed.start_both(options=())
+    by_hand.start_both(options=())
     trap.red(
         "docker run --shm-size 64gb, without memlock and IPC_LOCK",
-        seed.says(0, "unhandled system error"),
+        by_hand.says(0, "unhandled system error"),
         "NCCL WARN Call to ibv_reg_mr_iova2 failed with error Cannot allocate memory",
         "NCCL error.*unhandled system error",
     )
@@ -39,7 +39,9 @@ def test_5_memory_can_be_locked(
     assert "ibv_reg_mr_iova2" not in log
 
 
-def test_20_shm_size_has_no_effect(ours: Playbooks, seed: Seed, nodes: dict[str, Any], inspect: Callable[[str], dict[str, Any]]) -> None:
+def test_20_shm_size_has_no_effect(
+    ours: Playbooks, by_hand: ByHand, nodes: dict[str, Any], inspect: Callable[[str], dict[str, Any]]
+) -> None:
     trap = Trap(20)
     size = "df --output=size /dev/shm | tail --lines=1"
     host = nodes["spark1"].check_output(size).strip()
@@ -76,21 +78,23 @@ def entrypoint_image(nodes: dict[str, Any]) -> Iterator[str]:
         yield tag
 
 
-def test_9_the_command_is_not_doubled(ours: Playbooks, entrypoint_image: str, seed: Seed, inspect: Callable[[str], dict[str, Any]]) -> None:
+def test_9_the_command_is_not_doubled(
+    ours: Playbooks, entrypoint_image: str, by_hand: ByHand, inspect: Callable[[str], dict[str, Any]]
+) -> None:
     trap = Trap(9)
-    seed.start(0, image=entrypoint_image, entrypoint=("vllm", "serve", MODEL))
-    assert seed.ends(0) == 2
+    by_hand.start(0, image=entrypoint_image, entrypoint=("vllm", "serve", MODEL))
+    assert by_hand.ends(0) == 2
     trap.red(
         "docker run IMAGE vllm serve MODEL, whose ENTRYPOINT is [vllm, serve]",
-        seed.log(0),
+        by_hand.log(0),
         f"vllm: error: unrecognized arguments: serve {MODEL}$",
     )
     # The words that our launcher hands to Docker, on that image.
     ours_started = inspect("spark1")
     words = [ours_started["Path"], *ours_started["Args"]]
     assert ours_started["Config"]["Entrypoint"] == words[:1]
-    seed.remove()
-    said = seed.run(
+    by_hand.remove()
+    said = by_hand.run(
         "spark1",
         f"docker run --rm --entrypoint {words[0]} {entrypoint_image} -lc 'exec /usr/local/bin/dsv4-vllm-entrypoint --version' 2>&1",
     )

@@ -11,8 +11,8 @@ from typing import Any, Callable
 import pytest
 
 from tests.acceptance.harness import Playbooks, wait_for
+from tests.acceptance.traps.by_hand import RAILS, ByHand
 from tests.acceptance.traps.evidence import Trap
-from tests.acceptance.traps.seed import RAILS, Seed
 
 RAIL = "enp1s0f0np0"
 
@@ -44,18 +44,18 @@ def moved(ours: Playbooks, nodes: dict[str, Any], restart: Callable[[], None]) -
 
 
 def test_3_the_index_of_today_is_used(
-    seed: Seed, moved: None, restart: Callable[[], None], journal: Callable[[str], str], serves: Any
+    by_hand: ByHand, moved: None, restart: Callable[[], None], journal: Callable[[str], str], serves: Any
 ) -> None:
     trap = Trap(3)
-    seed.start_both(environment={"NCCL_IB_GID_INDEX": "3"})
+    by_hand.start_both(environment={"NCCL_IB_GID_INDEX": "3"})
     trap.red(
         "docker run -e NCCL_IB_GID_INDEX=3, after the addresses have come and gone",
-        seed.says(0, "ibv_modify_qp"),
+        by_hand.says(0, "ibv_modify_qp"),
         "failed with 61 No data available",
     )
-    seed.remove()
-    seed.start_both(environment={"NCCL_IB_GID_INDEX": "0"})
-    trap.red("docker run -e NCCL_IB_GID_INDEX=0", seed.says(0, "ibv_modify_qp"), "failed with 110 Connection timed out")
+    by_hand.remove()
+    by_hand.start_both(environment={"NCCL_IB_GID_INDEX": "0"})
+    trap.red("docker run -e NCCL_IB_GID_INDEX=0", by_hand.says(0, "ibv_modify_qp"), "failed with 110 Connection timed out")
     restart()
     serves()
     for host in ("spark1", "spark2"):
@@ -63,10 +63,10 @@ def test_3_the_index_of_today_is_used(
         trap.green(f"systemctl start vllm@dsv4-flash-b12x-1m on {host}, after the addresses have come and gone", journal(host), pattern)
 
 
-def test_19_both_rails_are_used(ours: Playbooks, seed: Seed, journal: Callable[[str], str]) -> None:
+def test_19_both_rails_are_used(ours: Playbooks, by_hand: ByHand, journal: Callable[[str], str]) -> None:
     trap = Trap(19)
-    seed.start_both(environment={"NCCL_IB_HCA": "rocep1s0f0"})
-    trap.red("docker run -e NCCL_IB_HCA=rocep1s0f0", seed.says(0, "NET/IB : Using"), r"NET/IB : Using \[0\]rocep1s0f0:1/RoCE \[RO\]")
+    by_hand.start_both(environment={"NCCL_IB_HCA": "rocep1s0f0"})
+    trap.red("docker run -e NCCL_IB_HCA=rocep1s0f0", by_hand.says(0, "NET/IB : Using"), r"NET/IB : Using \[0\]rocep1s0f0:1/RoCE \[RO\]")
     wait_for("our log", lambda: "NET/IB : Using" in journal("spark1"))
     both = r"NET/IB : Using \[0\]rocep1s0f0:1/RoCE \[1\]roceP2p1s0f0:1/RoCE \[RO\]"
     for host in ("spark1", "spark2"):

@@ -13,8 +13,8 @@ from typing import Any, Callable
 import pytest
 
 from tests.acceptance.harness import Playbooks
+from tests.acceptance.traps.by_hand import LOCKING, ByHand
 from tests.acceptance.traps.evidence import Trap
-from tests.acceptance.traps.seed import LOCKING, Seed
 
 DSPARK = "/srv/DeepSeek-V4-Flash-DSpark"
 HI = {"model": "deepseek-v4-flash", "max_tokens": 18, "messages": [{"role": "user", "content": "hi"}]}
@@ -32,11 +32,11 @@ def dspark(nodes: dict[str, Any]) -> Iterator[str]:
         node.check_output(f"rm --recursive {DSPARK}")
 
 
-def test_16_weights_that_the_method_can_not_load_are_refused_before_the_start(ours: Playbooks, seed: Seed, dspark: str) -> None:
+def test_16_weights_that_the_method_can_not_load_are_refused_before_the_start(ours: Playbooks, by_hand: ByHand, dspark: str) -> None:
     trap = Trap(16)
     options = (*LOCKING, "--volume", f"{dspark}:{dspark}")
-    seed.start_both(options=options, entrypoint=("/usr/local/bin/dsv4-vllm-entrypoint", "serve", dspark))
-    log = seed.says(0, "Engine core initialization failed")
+    by_hand.start_both(options=options, entrypoint=("/usr/local/bin/dsv4-vllm-entrypoint", "serve", dspark))
+    log = by_hand.says(0, "Engine core initialization failed")
     trap.red(
         "docker run with DSpark's weights and method mtp",
         log,

@@ -9,24 +9,26 @@ import json
 from typing import Any, Callable
 
 from tests.acceptance.harness import Playbooks
+from tests.acceptance.traps.by_hand import ByHand
 from tests.acceptance.traps.evidence import Trap
-from tests.acceptance.traps.seed import Seed
 
 LONG = {"model": "deepseek-v4-flash", "max_tokens": 1000, "ignore_eos": True, "messages": [{"role": "user", "content": "a long story"}]}
 NCCL = "/opt/dgx-spark/nccl/libnccl.so.2"
 DEBIAN = "/usr/lib/aarch64-linux-gnu/libnccl.so.2.30.4"
 
 
-def test_6_long_generations_end(ours: Playbooks, seed: Seed, ask: Callable[..., dict[str, Any]], journal: Callable[[str], str]) -> None:
+def test_6_long_generations_end(
+    ours: Playbooks, by_hand: ByHand, ask: Callable[..., dict[str, Any]], journal: Callable[[str], str]
+) -> None:
     trap = Trap(6)
-    seed.start_both()
-    seed.serves()
-    status, answer = seed.ask(LONG)
+    by_hand.start_both()
+    by_hand.serves()
+    status, answer = by_hand.ask(LONG)
     assert status == 500, answer
-    log = seed.says(0, "EngineDeadError")
+    log = by_hand.says(0, "EngineDeadError")
     trap.red(
         "docker run, and a completion of 1000 tokens",
-        log + f"\nHTTP {status}\nworker still there: {seed.runs(1)}",
+        log + f"\nHTTP {status}\nworker still there: {by_hand.runs(1)}",
         "NCCL version 2.28.9",
         r"shm_broadcast.py:\d+\] No available shared memory broadcast block found in 60 seconds",
         "TimeoutError: RPC call to sample_tokens timed out",
@@ -40,10 +42,10 @@ def test_6_long_generations_end(ours: Playbooks, seed: Seed, ask: Callable[..., 
     trap.green("the same completion from our cluster", said, "^HTTP 200, 1000 tokens$", r"NCCL version 2\.30\.4\+cuda13\.2")
 
 
-def test_7_the_preload_is_there(ours: Playbooks, seed: Seed, journal: Callable[[str], str]) -> None:
+def test_7_the_preload_is_there(ours: Playbooks, by_hand: ByHand, journal: Callable[[str], str]) -> None:
     trap = Trap(7)
-    seed.start_both(environment={"LD_PRELOAD": DEBIAN})
-    log = seed.serves()
+    by_hand.start_both(environment={"LD_PRELOAD": DEBIAN})
+    log = by_hand.serves()
     trap.red(f"docker run -e LD_PRELOAD={DEBIAN}", log, "from LD_PRELOAD cannot be preloaded .*: ignored", r"NCCL version 2\.28\.9")
     for host in ("spark1", "spark2"):
         text = journal(host)
@@ -52,11 +54,15 @@ def test_7_the_preload_is_there(ours: Playbooks, seed: Seed, journal: Callable[[
 
 
 def test_8_one_process_runs_one_nccl(
-    ours: Playbooks, seed: Seed, inspect: Callable[[str], dict[str, Any]], environment: Callable[[str], str], journal: Callable[[str], str]
+    ours: Playbooks,
+    by_hand: ByHand,
+    inspect: Callable[[str], dict[str, Any]],
+    environment: Callable[[str], str],
+    journal: Callable[[str], str],
 ) -> None:
     trap = Trap(8)
-    seed.start_both(environment={"LD_PRELOAD": NCCL}, image=inspect("spark1")["Config"]["Image"])
-    log = seed.serves()
+    by_hand.start_both(environment={"LD_PRELOAD": NCCL}, image=inspect("spark1")["Config"]["Image"])
+    log = by_hand.serves()
     trap.red(
         "docker run -e LD_PRELOAD=(2.30.4), VLLM_NCCL_SO_PATH as the image has it",
         log,

@@ -10,40 +10,40 @@ from typing import Any, Callable
 
 from tests.acceptance.conftest import RECIPE
 from tests.acceptance.harness import Playbooks
+from tests.acceptance.traps.by_hand import ByHand
 from tests.acceptance.traps.evidence import Trap
-from tests.acceptance.traps.seed import Seed
 
 HI = {"max_tokens": 8, "messages": [{"role": "user", "content": "hi"}]}
 MARKER = "No available shared memory broadcast block found in 60 seconds"
 
 
-def test_the_seeds_way_as_it_is_taken_for_a_base_works(ours: Playbooks, seed: Seed) -> None:
+def test_the_way_by_hand_works_as_it_is_taken_for_a_base(ours: Playbooks, by_hand: ByHand) -> None:
     """Otherwise a trap could be red for another reason."""
-    seed.start_both()
-    log = seed.serves()
-    status, answer = seed.ask(HI)
+    by_hand.start_both()
+    log = by_hand.serves()
+    status, answer = by_hand.ask(HI)
     assert (status, json.loads(answer)["usage"]["completion_tokens"]) == (200, 8)
     assert "via NET/IB/1" in log and "NCCL WARN" not in log
 
 
 def test_17_a_cluster_is_restarted_whole(
-    ours: Playbooks, seed: Seed, nodes: dict[str, Any], ask: Callable[..., dict[str, Any]], serves: Callable[[], dict[str, Any]]
+    ours: Playbooks, by_hand: ByHand, nodes: dict[str, Any], ask: Callable[..., dict[str, Any]], serves: Callable[[], dict[str, Any]]
 ) -> None:
     trap = Trap(17)
-    seed.start_both()
-    seed.serves()
-    seed.run("spark2", "docker restart --time 1 seed")
-    health = seed.run("spark1", "curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:8001/health")
-    status, _answer = seed.ask(HI)
+    by_hand.start_both()
+    by_hand.serves()
+    by_hand.run("spark2", "docker restart --time 1 by-hand")
+    health = by_hand.run("spark1", "curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:8001/health")
+    status, _answer = by_hand.ask(HI)
     said = f"/health {health}, completion {status}"
     trap.red("docker restart of the worker alone", said, "^/health 200, completion 500$")
-    assert seed.ends(0) == 0
-    seed.remove()
-    seed.start_both()
-    seed.serves()
-    seed.run("spark1", "docker restart --time 1 seed")
-    waiting = seed.run(
-        "spark1", "docker logs --since 5s seed 2>&1 | tail --lines=1; docker inspect --format 'running {{.State.Running}}' seed"
+    assert by_hand.ends(0) == 0
+    by_hand.remove()
+    by_hand.start_both()
+    by_hand.serves()
+    by_hand.run("spark1", "docker restart --time 1 by-hand")
+    waiting = by_hand.run(
+        "spark1", "docker logs --since 5s by-hand 2>&1 | tail --lines=1; docker inspect --format 'running {{.State.Running}}' by-hand"
     )
     code = nodes["spark1"].run("curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:8001/health").stdout
     trap.red("docker restart of the head alone", f"{waiting}\n/health {code}", "^running true$", "^/health 000$")
@@ -64,11 +64,11 @@ def test_17_a_cluster_is_restarted_whole(
 
 
 def test_18_a_busy_minute_is_no_failure(
-    ours: Playbooks, seed: Seed, restart: Callable[[], None], journal: Callable[[str], str], serves: Any
+    ours: Playbooks, by_hand: ByHand, restart: Callable[[], None], journal: Callable[[str], str], serves: Any
 ) -> None:
     trap = Trap(18)
-    seed.start_both()
-    log = seed.serves()
+    by_hand.start_both()
+    log = by_hand.serves()
     count = log.count(MARKER)
     trap.red("docker logs of a head that comes up well, searched for the line", f"{log}\n{count} times", MARKER, "^[1-9] times$")
     restart()

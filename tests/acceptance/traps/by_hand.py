@@ -56,7 +56,7 @@ ARGUMENTS = (
 Run = Callable[[str, str], str]  # (host, command) -> its output; raises where the command fails
 
 
-class Seed:
+class ByHand:
     """Two ranks started by hand.  `run` reaches the nodes."""
 
     def __init__(self, run: Run) -> None:
@@ -75,7 +75,7 @@ class Seed:
         """`docker run --detach` of a rank; a variable whose value is None is left to the image."""
         host = HOSTS[rank]
         variables = {**ENVIRONMENT, "VLLM_HOST_IP": RAILS[host], **(environment or {})}
-        words = ["docker", "run", "--detach", "--name", "seed", *OPTIONS, *options]
+        words = ["docker", "run", "--detach", "--name", "by-hand", *OPTIONS, *options]
         for name, value in variables.items():
             words += [] if value is None else ["--env", f"{name}={value}"]
         words += [image, *entrypoint, *ARGUMENTS, "--master-addr", RAILS["spark1"], "--node-rank", str(rank)]
@@ -89,7 +89,7 @@ class Seed:
 
     def log(self, rank: int) -> str:
         """All that the rank has printed."""
-        return self.run(HOSTS[rank], "docker logs seed 2>&1")
+        return self.run(HOSTS[rank], "docker logs by-hand 2>&1")
 
     def says(self, rank: int, pattern: str, seconds: float = 60) -> str:
         """Wait for a line; the whole log then."""
@@ -105,13 +105,13 @@ class Seed:
 
     def ends(self, rank: int, seconds: float = 60) -> int:
         """Wait until the rank has ended; its exit status."""
-        state = "docker inspect --format '{{.State.Status}} {{.State.ExitCode}}' seed"
+        state = "docker inspect --format '{{.State.Status}} {{.State.ExitCode}}' by-hand"
         found = wait_for(f"rank {rank} to end", lambda: (text := self.run(HOSTS[rank], state)).startswith("exited") and text, seconds)
         return int(str(found).split()[1])
 
     def runs(self, rank: int) -> bool:
         """Whether its container still does."""
-        return self.run(HOSTS[rank], "docker inspect --format '{{.State.Running}}' seed").strip() == "true"
+        return self.run(HOSTS[rank], "docker inspect --format '{{.State.Running}}' by-hand").strip() == "true"
 
     def ask(self, body: Mapping[str, Any], path: str = "/v1/chat/completions") -> tuple[int, str]:
         """A question to the head: status and body of the answer."""
@@ -122,4 +122,4 @@ class Seed:
     def remove(self) -> None:
         """Both containers."""
         for host in HOSTS:
-            self.run(host, "docker ps --all --quiet --filter name=^seed$ | xargs --no-run-if-empty docker rm --force --volumes")
+            self.run(host, "docker ps --all --quiet --filter name=^by-hand$ | xargs --no-run-if-empty docker rm --force --volumes")
