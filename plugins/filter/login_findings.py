@@ -19,7 +19,7 @@ def login_findings(hostvars: t.Mapping[str, t.Any], hosts: t.Sequence[str], regi
         if "stdout" not in result or result.get("failed"):
             message = "\n".join(str(result[key]) for key in ("msg", "module_stderr") if result.get(key))
             address, user = str(variables.get("ansible_host", host)), str(variables.get("ansible_user") or "")
-            found.append(_login.login_finding(host, message, address, user))
+            found.append(_login.login_finding(host, message, address, user, int(variables.get("ansible_port") or 22)))
     return found
 
 

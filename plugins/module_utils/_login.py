@@ -17,7 +17,7 @@ IDENTIFIER = "inventory.login"
 
 
 class Cause(t.NamedTuple):
-    """A pattern in the words of ssh or sudo, and what to do; `{host}` and `{login}` stand for the address and for USER@ADDRESS."""
+    """A pattern in the words of ssh or sudo, and what to do, with `{entry}` for the name in known_hosts and `{login}` for ssh's words."""
 
     pattern: str
     remedy: str
@@ -28,7 +28,7 @@ CAUSES = (
     Cause(
         r"REMOTE HOST IDENTIFICATION HAS CHANGED",
         "if the node was installed anew, compare its fingerprint (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub on the node), then "
-        "forget the old key with `ssh-keygen -R {host}` and accept the new one with `ssh {login}`",
+        "forget the old key with `ssh-keygen -R {entry}` and accept the new one with `ssh {login}`",
     ),
     Cause(
         r"Host key verification failed",
@@ -36,11 +36,12 @@ CAUSES = (
         "(ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub on the node)",
     ),
     Cause(
-        r"Permission denied|Too many authentication failures",
+        r"Permission denied \(|Permission denied, please|Too many authentication failures",
         "set ansible_user to the user of the node, and bring your key there with `ssh-copy-id {login}`",
     ),
     Cause(
-        r"[Mm]issing sudo password|Incorrect sudo password|a password is required|no new privileges|not in the sudoers",
+        r"[Mm]issing sudo password|Incorrect sudo password|a password is required|no new privileges|not in the sudoers|\bsudo: "
+        r"|waiting for become success|privilege escalation prompt",
         "give the sudo password with --ask-become-pass, and see that the user may use sudo on the node",
     ),
     Cause(
@@ -48,15 +49,18 @@ CAUSES = (
         "set ansible_host to an address or a name that resolves on this machine",
     ),
 )
-OTHERWISE = "check ansible_host, that the node is up and that its sshd answers"
+OTHERWISE = "check ansible_host, that the node is up and that its sshd answers; for more, `ssh {login}`"
 
 
-def login_finding(host: str, message: str, address: str, user: str) -> Finding:
-    """The finding for one node: `message` is what Ansible reports of the login, `address` its ansible_host, `user` who logs in."""
+def login_finding(host: str, message: str, address: str, user: str, port: int = 22) -> Finding:
+    """The finding for one node: `message` is what Ansible reports of the login, `address` its ansible_host, `user` who logs in or empty."""
+    entry = address if port == 22 else f"'[{address}]:{port}'"  # as known_hosts has it
     login = f"{user}@{address}" if user else address
+    if port != 22:
+        login = f"-p {port} {login}"
     cause = next((cause for cause in CAUSES if re.search(cause.pattern, message)), None)
-    remedy = (cause.remedy if cause else OTHERWISE).format(host=address, login=login)
-    wanted = f"a login by ssh as {user or 'the user who runs Ansible'} at {address}, and root by sudo"
+    remedy = (cause.remedy if cause else OTHERWISE).format(entry=entry, login=login)
+    wanted = f"a login by ssh as {user or 'the user given to Ansible'} at {address}, and root by sudo"
     return finding(IDENTIFIER, "error", host, _found(message, cause), wanted, remedy)
 
 

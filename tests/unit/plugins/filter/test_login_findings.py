@@ -40,6 +40,8 @@ def test_a_host_on_which_the_command_ran_is_not_named() -> None:
         ),
         ("ada@spark1.lan: Permission denied (publickey).", "ada@spark1.lan: Permission denied (publickey).", "ssh-copy-id ada@spark1.lan"),
         ("Missing sudo password", "Missing sudo password", "--ask-become-pass"),
+        ("Premature end of stream waiting for become success.\n>>> Standard Error", "waiting for become success", "--ask-become-pass"),
+        ("mkdir: cannot create directory '/home/ada/.ansible': Permission denied", "cannot create directory", "`ssh ada@spark1.lan`"),
         ("ssh: Could not resolve hostname spark1.lan: Name or service not known", "Could not resolve", "ansible_host"),
         ("connect to host spark1.lan port 22: No route to host", "No route to host", "that its sshd answers"),
         ("", "no answer", "that its sshd answers"),
@@ -65,3 +67,10 @@ def test_a_host_without_a_result_and_one_that_failed_are_both_named() -> None:
     )
     assert [entry["host"] for entry in named] == ["spark1", "spark2"]
     assert "--ask-become-pass" in named[1]["remedy"]
+
+
+def test_a_port_of_its_own_is_part_of_the_words() -> None:
+    variables = {"spark1": {"ansible_host": "10.0.0.1", "ansible_port": 2222, "login": {"unreachable": True, "msg": CHANGED}}}
+    (only,) = FilterModule().filters()["login_findings"](variables, ["spark1"], "login")
+    assert "`ssh-keygen -R '[10.0.0.1]:2222'`" in only["remedy"] and "`ssh -p 2222 10.0.0.1`" in only["remedy"]
+    assert "the user given to Ansible" in only["wanted"]

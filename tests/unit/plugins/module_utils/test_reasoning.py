@@ -26,6 +26,11 @@ from ansible_collections.dgx_spark.vllm.plugins.module_utils import _reasoning
             {"parser": "deepseek_v3", "thinking": True},
         ),
         ({"reasoning-parser": "deepseek_v4", "default-chat-template-kwargs": "text"}, {"parser": "deepseek_v4", "thinking": False}),
+        ({"reasoning-parser": "deepseek_v4", "default-chat-template-kwargs": "3"}, {"parser": "deepseek_v4", "thinking": False}),
+        (
+            {"reasoning-parser": "deepseek_v4", "default-chat-template-kwargs": '{"thinking": true}'},
+            {"parser": "deepseek_v4", "thinking": True},
+        ),
     ],
 )
 def test_what_the_arguments_say(arguments: dict[str, t.Any], found: t.Optional[dict[str, t.Any]]) -> None:
