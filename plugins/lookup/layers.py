@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: layers
 short_description: Check what an overlay gets beside NCCL, and name its files by their content
-version_added: 0.1.0
+version_added: 0.2.0
 author: The dgx_spark.vllm authors (@dgx-spark-vllm)
 description:
   - Takes a list of layers as a user writes it, and returns it as M(dgx_spark.vllm.overlay_image) takes it, with the place of each file

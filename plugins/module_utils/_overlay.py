@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
+import os
 import typing as t
 import zipfile
 import zlib
@@ -144,13 +144,37 @@ def file_sha256(path: str) -> str:
 def extract_library(wheel: str, target: str) -> None:
     """Copy libnccl.so.2 out of the wheel of nvidia-nccl-cu12 or nvidia-nccl-cu13."""
     try:
-        with zipfile.ZipFile(wheel) as archive, archive.open(WHEEL_MEMBER) as member, open(target, "wb") as file:
-            shutil.copyfileobj(member, file, 1024 * 1024)
+        with zipfile.ZipFile(wheel) as archive, archive.open(WHEEL_MEMBER) as member:
+            _write(target, _chunks(member, wheel))
     except KeyError:
         raise OverlayError(
             f"{wheel} holds no {WHEEL_MEMBER}; wanted a wheel of nvidia-nccl-cu12 or nvidia-nccl-cu13 for this node's architecture"
         ) from None
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+    # The last stands for an encrypted file, and for a compression that is not known here.
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         raise OverlayError(f"{wheel} is not a wheel ({error}); it may have been cut short, remove it and fetch it again") from error
     except OSError as error:
-        raise OverlayError(f"{wheel} cannot be read ({error.strerror}); copy the wheel to the node first") from error
+        raise _unreadable(wheel, error) from error
+
+
+def _chunks(member: t.IO[bytes], wheel: str) -> t.Iterator[bytes]:
+    try:
+        while chunk := member.read(1024 * 1024):
+            yield chunk
+    except OSError as error:
+        raise _unreadable(wheel, error) from error
+
+
+def _unreadable(wheel: str, error: OSError) -> OverlayError:
+    return OverlayError(f"{wheel} cannot be read ({error.strerror}); copy the wheel to the node first")
+
+
+def _write(target: str, chunks: t.Iterator[bytes]) -> None:
+    try:
+        with open(target, "wb") as file:
+            file.writelines(chunks)
+    except OSError as error:
+        raise OverlayError(
+            f"{target} cannot be written ({error.strerror}); free space on the file system of {os.path.dirname(target)}, "
+            "or give Ansible another folder for its files (remote_tmp)"
+        ) from error

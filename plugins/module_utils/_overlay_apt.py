@@ -21,7 +21,7 @@ import typing as t
 from ._docker import Docker, DockerError, last_words
 
 # Nothing but a Debian package's name and version.
-_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]*(=[A-Za-z0-9][A-Za-z0-9.+:~-]*)?")
+_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]*=[A-Za-z0-9][A-Za-z0-9.+:~-]*")
 _FOLDER = "/dgx-spark-package"
 _LIBRARY = "libnccl.so.2"
 # What a user may have set for the module; docker does not hand the rest of its own variables on.
@@ -117,10 +117,15 @@ def fetch(docker: Docker, request: Request, directory: str) -> str:
     return library
 
 
+def exists(docker: Docker, container: str) -> bool:
+    """Whether there is a container of that name, running or not."""
+    status, output, _errors = docker.attempt("ps", "--all", "--quiet", "--filter", f"name=^/?{container}$")
+    return status == 0 and bool(output.strip())
+
+
 def remove(docker: Docker, container: str) -> bool:
     """Remove the container of an earlier try; whether there was one."""
-    status, output, _errors = docker.attempt("ps", "--all", "--quiet", "--filter", f"name=^/?{container}$")
-    left = status == 0 and bool(output.strip())
+    left = exists(docker, container)
     if left:
         docker.call("rm", "--force", "--volumes", container)
     return left
@@ -164,4 +169,5 @@ def _repository_file(repository: str) -> str:
 def _words(text: str) -> str:
     """apt's complaints, without the user and password that an address may hold."""
     complaints = "\n".join(line for line in text.splitlines() if line.startswith(("E:", "W:", "Err:"))) or text
-    return re.sub(r"(\w://)[^/@\s]*@", r"\1", last_words("", complaints, 6))
+    # Up to the last @ of a word: a password may hold a slash or an @ that nobody has escaped.
+    return re.sub(r"(\w://)\S*@", r"\1", last_words("", complaints, 6))

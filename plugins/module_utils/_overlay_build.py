@@ -22,7 +22,7 @@ import shutil
 import typing as t
 
 from . import _nccl, _overlay, _overlay_apt, _overlay_layers
-from ._docker import Docker, DockerError, last_words_of_build, machine_of
+from ._docker import Docker, DockerError, last_words, last_words_of_build, machine_of
 
 # `docker build` alike with and without buildx: the builder that this CLI has by default (an empty DOCKER_BUILDKIT counts as unset) and that
 # sees local images, and no attestations, which would make the image an index under the containerd image store.
@@ -94,11 +94,12 @@ class Builder:
             left = self._docker.remove_tag(tag) or left
         return left
 
-    def removable_tags(self) -> list[str]:
-        """Those of the overlay's tags that are on this node and that `absent` would remove."""
+    def removable(self) -> list[str]:
+        """Those of the overlay's tags and containers that are on this node and that `absent` would remove."""
         overlay = self._overlay
-        tags = [tag for tag in (overlay.reference, overlay.proven, overlay.candidate) if self._docker.image(tag) is not None]
-        return [*tags, overlay.base_tag] if self._base_tag_is_spare() else tags
+        names = [tag for tag in (overlay.reference, overlay.proven, overlay.candidate) if self._docker.image(tag) is not None]
+        names += [name for name in (overlay.proof_container, overlay.package_container) if _overlay_apt.exists(self._docker, name)]
+        return [*names, overlay.base_tag] if self._base_tag_is_spare() else names
 
     def _check_base(self) -> dict[str, t.Any]:
         """See that the base is the image that the key was made of; what docker says of it."""
@@ -186,7 +187,36 @@ class Builder:
                 f"{_overlay.NCCL_PATH} in the overlay built on {overlay.base} is NCCL {nccl.version} and not the file with "
                 f"{overlay.nccl_version} that was put there; nothing was tagged. A layer replaces it: correct the layers"
             )
+        self._prove_files(directory)
         return nccl
+
+    def _prove_files(self, directory: str) -> None:
+        """See that each file layer is what the image has at its target. Where a target is a folder, COPY puts the file into it."""
+        overlay = self._overlay
+        copied = os.path.join(directory, "proof.layer")
+        for number, layer in _overlay_layers.lasting_files(overlay.layers):
+            target = layer["target"]
+            inside = f"{target}/{_overlay_layers.file_name(layer)}"
+            place = f"{overlay.proof_container}:{target}"
+            # Asked for by its own name in there, so that no folder, of whatever size, is copied out.
+            if self._docker.attempt("cp", "--follow-link", f"{overlay.proof_container}:{inside}", copied)[0] == 0:
+                raise _overlay.OverlayError(
+                    f"layers[{number}]: {target} is a folder in {overlay.base}, wanted the path of a file; nothing was tagged. "
+                    "Add the file's name to the target"
+                )
+            status, output, errors = self._docker.attempt("cp", "--follow-link", place, copied)
+            if status != 0:
+                raise _overlay.OverlayError(
+                    f"layers[{number}]: {target} cannot be copied out of the overlay built on {overlay.base}; nothing was tagged. "
+                    f"If a later layer removes it, correct the layers; docker's last words:\n{last_words(output, errors)}"
+                )
+            found = _overlay.file_sha256(copied) if os.path.isfile(copied) else "of no file"
+            if found != layer["sha256"]:
+                raise _overlay.OverlayError(
+                    f"layers[{number}]: {target} in the overlay built on {overlay.base} has SHA-256 {found}, wanted {layer['sha256']}, "
+                    "that of the file that was put there; nothing was tagged. A later layer changes it: correct the layers"
+                )
+            os.unlink(copied)
 
     def _remove_leftovers(self) -> bool:
         """Remove the containers and the two tags that only a build needs; whether there was anything."""

@@ -23,6 +23,7 @@ _KEYS = {"file": ("file", "target", "mode"), "environment": ("environment",), "r
 # Words of a Dockerfile, in which `$` and a backslash mean something.
 _TARGET = re.compile(r"/[A-Za-z0-9._+@/-]*[A-Za-z0-9._+@-]")
 _MODE = re.compile(r"0?[0-7]{3}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Where the overlay's own library is.
 OWN = "/opt/dgx-spark"
@@ -46,7 +47,26 @@ def problems(layers: t.Any, where: str) -> list[str]:
         found += [
             f"{place}.{key} is not known beside {kind}; known here: {', '.join(_KEYS[kind])}" for key in layer if key not in _KEYS[kind]
         ]
-        found += {"file": _file_problems, "environment": _environment_problems, "run": _run_problems}[kind](layer, place)
+        if kind == "file":
+            found += _file_problems(layer, place)
+        else:
+            found += {"environment": _environment_problems, "run": _run_problems}[kind](layer[kind], f"{place}.{kind}")
+    return found
+
+
+def normalized_problems(layers: t.Sequence[Layer], where: str) -> list[str]:
+    """Everything that is wrong with layers that claim to be normalized, one sentence each: a caller may have written them by hand."""
+    found = []
+    for number, layer in enumerate(layers):
+        place = f"{where}[{number}]"
+        if layer["kind"] == "environment":
+            found += _environment_problems(layer["variables"], f"{place}.variables")
+        elif layer["kind"] == "run":
+            found += _run_problems(layer["lines"], f"{place}.lines")
+        else:
+            found += [*_target_problems(layer["target"], place), *_mode_problems(layer["mode"], place)]
+            if not _SHA256.fullmatch(layer["sha256"]):
+                found.append(f"{place}.sha256: found {layer['sha256']!r}, wanted 64 hex digits in lower case")
     return found
 
 
@@ -71,6 +91,12 @@ def normalized(layer: Layer, sha256: t.Callable[[str], str]) -> dict[str, t.Any]
 def file_name(layer: Layer) -> str:
     """Name of a file layer's content in the folder that docker is given to build from."""
     return f"layer-{layer['sha256']}-{layer['mode']}"
+
+
+def lasting_files(layers: t.Sequence[Layer]) -> list[tuple[int, Layer]]:
+    """The file layers and their numbers, without those whose target a later file layer has too."""
+    last = {layer["target"]: (number, layer) for number, layer in enumerate(layers) if layer["kind"] == "file"}
+    return list(last.values())
 
 
 def instructions(layers: t.Sequence[Layer], user: str) -> list[str]:
@@ -102,39 +128,42 @@ def description(layers: t.Sequence[Layer]) -> list[str]:
 
 
 def _file_problems(layer: Layer, place: str) -> list[str]:
-    found = []
-    file, target, mode = layer["file"], layer.get("target"), layer.get("mode", "0644")
-    if not isinstance(file, str) or not file:
-        found.append(f"{place}.file: found {file!r}, wanted the path of a file")
+    file = layer["file"]
+    found = [] if isinstance(file, str) and file else [f"{place}.file: found {file!r}, wanted the path of a file"]
+    return [*found, *_target_problems(layer.get("target"), place), *_mode_problems(layer.get("mode", "0644"), place)]
+
+
+def _target_problems(target: t.Any, place: str) -> list[str]:
     if not isinstance(target, str) or not _TARGET.fullmatch(target) or posixpath.normpath(target) != target:
-        found.append(
-            f"{place}.target: found {target!r}, wanted the absolute path of a file in the image, of letters, digits and . _ + @ - /"
-        )
-    elif target.startswith(f"{OWN}/"):
-        found.append(f"{place}.target: found {target}, but what is below {OWN} is the overlay's own; put NCCL there with nccl.version")
-    if not isinstance(mode, str) or not _MODE.fullmatch(mode):
-        found.append(f'{place}.mode: found {mode!r}, wanted three octal digits in quotes, such as "0644"')
-    return found
+        return [f"{place}.target: found {target!r}, wanted the absolute path of a file in the image, of letters, digits and . _ + @ - /"]
+    if f"{target}/".startswith(f"{OWN}/"):
+        return [f"{place}.target: found {target}, but {OWN} and what is below is the overlay's own; put NCCL there with nccl.version"]
+    return []
 
 
-def _environment_problems(layer: Layer, place: str) -> list[str]:
-    if not isinstance(layer["environment"], dict) or not layer["environment"]:
-        return [f"{place}.environment: found {layer['environment']!r}, wanted names and values"]
+def _mode_problems(mode: t.Any, place: str) -> list[str]:
+    if isinstance(mode, str) and _MODE.fullmatch(mode):
+        return []
+    return [f'{place}.mode: found {mode!r}, wanted three octal digits in quotes, such as "0644"']
+
+
+def _environment_problems(values: t.Any, place: str) -> list[str]:
+    if not isinstance(values, dict) or not values:
+        return [f"{place}: found {values!r}, wanted names and values"]
     found = []
-    for name, value in layer["environment"].items():
+    for name, value in values.items():
         if not _VARIABLE.fullmatch(str(name)):
-            found.append(f"{place}.environment.{name} is no name of an environment variable")
+            found.append(f"{place}.{name} is no name of an environment variable")
         if not isinstance(value, str) or "\n" in value or "\r" in value:
-            found.append(f"{place}.environment.{name}: found {value!r}, wanted text of one line, in quotes")
+            found.append(f"{place}.{name}: found {value!r}, wanted text of one line, in quotes")
     return found
 
 
-def _run_problems(layer: Layer, place: str) -> list[str]:
-    lines = layer["run"]
+def _run_problems(lines: t.Any, place: str) -> list[str]:
     if not isinstance(lines, list) or not lines:
-        return [f"{place}.run: found {lines!r}, wanted a list of shell commands"]
+        return [f"{place}: found {lines!r}, wanted a list of shell commands"]
     return [
-        f"{place}.run[{number}]: found {line!r}, wanted a shell command of one line"
+        f"{place}[{number}]: found {line!r}, wanted a shell command of one line"
         for number, line in enumerate(lines)
         if not isinstance(line, str) or not line.strip() or "\n" in line or "\r" in line
     ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: nccl_wheel_info
 short_description: Tell which NCCL a wheel file holds
-version_added: 0.1.0
+version_added: 0.2.0
 author: The dgx_spark.vllm authors (@dgx-spark-vllm)
 description:
   - Unpacks the library of a wheel of C(nvidia-nccl-cu13) or C(nvidia-nccl-cu12) and reads its version and architecture, running none of it.

@@ -90,15 +90,20 @@ options:
       - It is kept nowhere. It may hold a user and password.
     type: str
     default: ""
+    version_added: 0.2.0
   apt_key:
-    description: The public key of O(apt_repository) in ASCII armour. Empty if the base image has it, or O(apt_repository) holds it.
+    description:
+      - The public key of O(apt_repository) in ASCII armour. Empty if the base image has it, or O(apt_repository) holds it.
+      - Refused without O(apt_repository), because it would replace the keys that the base image trusts for its own repositories.
     type: str
     default: ""
+    version_added: 0.2.0
   layers:
     description: What else goes into the image, after NCCL and in this order, as made by P(dgx_spark.vllm.layers#lookup).
     type: list
     elements: dict
     default: []
+    version_added: 0.2.0
     suboptions:
       kind:
         description: What the layer is.
@@ -124,6 +129,7 @@ options:
   layer_files:
     description: Folder on the target in which the content of each file of O(layers) is, under the name of its SHA-256.
     type: path
+    version_added: 0.2.0
   labels:
     description: Further labels of the image.
     type: dict
@@ -207,7 +213,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
 
-from ansible_collections.dgx_spark.vllm.plugins.module_utils import _overlay
+from ansible_collections.dgx_spark.vllm.plugins.module_utils import _overlay, _overlay_layers
 from ansible_collections.dgx_spark.vllm.plugins.module_utils._docker import Docker, DockerError, machine_of
 from ansible_collections.dgx_spark.vllm.plugins.module_utils._index_wheel import Wanted, fetch
 from ansible_collections.dgx_spark.vllm.plugins.module_utils._nccl import NcclError, examine
@@ -281,7 +287,7 @@ def present(module: AnsibleModule, builder: Builder) -> dict[str, t.Any]:
 
 
 def absent(module: AnsibleModule, builder: Builder) -> dict[str, t.Any]:
-    changed = bool(builder.removable_tags()) if module.check_mode else builder.absent()
+    changed = bool(builder.removable()) if module.check_mode else builder.absent()
     return {"changed": changed, "id": None}
 
 
@@ -296,6 +302,14 @@ def main() -> None:
     state = module.params["state"]
     if state == "present" and module.params["source"] == "wheel" and not (module.params["wheel"] or module.params["index_url"]):
         module.fail_json(msg="state is present and source is wheel but both wheel and index_url are missing")
+    wrong = _overlay_layers.normalized_problems(module.params["layers"], "layers")
+    if module.params["apt_key"] and not module.params["apt_repository"]:
+        wrong.append(
+            "apt_key: found a key without apt_repository; it would take the place of all keys that the base image trusts for its own "
+            "repositories; give apt_repository too, or no key"
+        )
+    if wrong:
+        module.fail_json(msg="\n".join(wrong))
     module.run_command_environ_update = {"LC_ALL": "C"}
     docker = Docker(
         lambda words, environment: module.run_command(words, environ_update=environment), module.get_bin_path("docker", required=True)

@@ -124,6 +124,26 @@ def test_wheel_that_is_damaged_inside_is_told(tmp_path: Path, place: int) -> Non
         _overlay.extract_library(str(tmp_path / "nccl.whl"), str(tmp_path / "libnccl.so.2"))
 
 
+# Places in the local header, those in the list at the end, and what is put there: a flag that says encrypted, a method that nobody knows.
+@pytest.mark.parametrize(("local", "listed", "value", "why"), [(6, 8, 1, "encrypted"), (8, 10, 99, "compression")])
+def test_wheel_that_zipfile_cannot_unpack_is_told(tmp_path: Path, local: int, listed: int, value: int, why: str) -> None:
+    with zipfile.ZipFile(tmp_path / "nccl.whl", "w") as archive:
+        archive.writestr("nvidia/nccl/lib/libnccl.so.2", b"the library")
+    content = bytearray((tmp_path / "nccl.whl").read_bytes())
+    content[local] = content[content.index(b"PK\1\2") + listed] = value
+    (tmp_path / "nccl.whl").write_bytes(content)
+    with pytest.raises(_overlay.OverlayError, match=f"nccl.whl is not a wheel .*{why}"):
+        _overlay.extract_library(str(tmp_path / "nccl.whl"), str(tmp_path / "libnccl.so.2"))
+
+
+@pytest.mark.parametrize(("target", "why"), [("/dev/full", "No space left on device"), ("/nowhere/libnccl.so.2", "No such file")])
+def test_target_that_cannot_be_written_is_not_blamed_on_the_wheel(tmp_path: Path, target: str, why: str) -> None:
+    with zipfile.ZipFile(tmp_path / "nccl.whl", "w") as archive:
+        archive.writestr("nvidia/nccl/lib/libnccl.so.2", b"the library")
+    with pytest.raises(_overlay.OverlayError, match=rf"^{target} cannot be written \({why}.*free space on the file system of /\w+"):
+        _overlay.extract_library(str(tmp_path / "nccl.whl"), target)
+
+
 def test_hash_is_that_of_the_content(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x" * 3_000_000)
     assert _overlay.file_sha256(str(tmp_path / "file")) == hashlib.sha256(b"x" * 3_000_000).hexdigest()

@@ -19,12 +19,14 @@ def request(**changes: t.Any) -> _overlay_apt.Request:
     return _overlay_apt.Request(**{"package": PACKAGE, "image": "sha256:base", "container": "dgx-spark-package-k", **changes})
 
 
-@pytest.mark.parametrize("package", [None, "", "libnccl2; reboot", "libnccl2=$(id)", "libnccl2 && true", "-o=x", "libnccl2=1\nRUN true"])
+@pytest.mark.parametrize(
+    "package", [None, "", "libnccl2", "libnccl2=", "libnccl2; reboot", "libnccl2=$(id)", "libnccl2 && true", "-o=x", "libnccl2=1\nRUN true"]
+)
 def test_text_that_is_no_package_is_told(package: t.Optional[str]) -> None:
     assert "apt_package" in (_overlay_apt.package_problem(package) or "")
 
 
-@pytest.mark.parametrize("package", ["libnccl2", "libnccl2=2.30.4-1+cuda13.2", "libnccl2=1:2.30.4~rc1-1"])
+@pytest.mark.parametrize("package", ["libnccl2=2.30.4-1+cuda13.2", "libnccl2=1:2.30.4~rc1-1"])
 def test_package_is_taken(package: str) -> None:
     assert _overlay_apt.package_problem(package) is None
 
@@ -84,8 +86,9 @@ def test_download_that_fails_though_the_version_is_there_is_told_in_apts_words()
     assert text.endswith("apt's last words:\nE: Failed to fetch https://lan/x.deb")
 
 
-def test_lists_that_cannot_be_read_are_told_without_the_login_in_the_address() -> None:
-    errors = "Get:1 x\nW: GPG error: https://user:secret@lan ./ InRelease: NO_PUBKEY 1\nE: The repository is not signed.\n"
+@pytest.mark.parametrize("login", ["user:secret", "user:sec/ret", "user:sec@ret"])
+def test_lists_that_cannot_be_read_are_told_without_the_login_in_the_address(login: str) -> None:
+    errors = f"Get:1 x\nW: GPG error: https://{login}@lan ./ InRelease: NO_PUBKEY 1\nE: The repository is not signed.\n"
     text = _overlay_apt.explanation(request(repository=ONE_LINE), 81, "Hit:1", errors)
     assert "its lists cannot be read" in text and "image_apt_key" in text
     assert text.endswith("W: GPG error: https://lan ./ InRelease: NO_PUBKEY 1\nE: The repository is not signed.")

@@ -43,6 +43,7 @@ def test_each_kind_of_layer_is_taken() -> None:
         ({**FILE, "target": "/usr/lib/"}, "layers[0].target: found '/usr/lib/', wanted"),
         ({**FILE, "target": "/usr/$HOME"}, "layers[0].target: found '/usr/$HOME', wanted"),
         ({**FILE, "target": "/opt/dgx-spark/nccl/libnccl.so.2"}, "is the overlay's own"),
+        ({**FILE, "target": "/opt/dgx-spark"}, "is the overlay's own"),
         ({**FILE, "mode": 0o644}, "layers[0].mode: found 420, wanted three octal digits in quotes"),
         ({**FILE, "mode": "rw"}, "layers[0].mode: found 'rw', wanted"),
         ({"environment": {}}, "layers[0].environment: found {}, wanted names and values"),

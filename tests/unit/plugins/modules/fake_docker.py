@@ -26,6 +26,10 @@ class FakeDocker:
         # What a layer of a build puts in place of the library, and the modes of the files that each build was given.
         self.overwritten: t.Optional[bytes] = None
         self.modes: list[dict[str, int]] = []
+        # The base's folders, what each image has been given at which path, and what later layers put there instead (None: they remove it).
+        self.folders: set[str] = set()
+        self.files: dict[str, dict[str, bytes]] = {}
+        self.replaced: dict[str, t.Optional[bytes]] = {}
         # What apt unpacks or how it ends, the words of the container that it ran in, and the files that it was given.
         self.package_library = b""
         self.apt: tuple[int, str, str] = (0, "", "")
@@ -96,6 +100,13 @@ class FakeDocker:
         assert self.find(text.splitlines()[0].split()[1]) is not None
         labels = dict(words[place + 1].split("=", 1) for place, word in enumerate(words) if word == "--label")
         library = (directory / "libnccl.so.2").read_bytes() if self.overwritten is None else self.overwritten
+        files: dict[str, t.Optional[bytes]] = {}
+        for line in text.splitlines():
+            if line.startswith("COPY ["):
+                name, target = json.loads(line[len("COPY ") :])
+                files[f"{target}/{name}" if target in self.folders else target] = (directory / name).read_bytes()
+        files.update(self.replaced)
+        self.files[f"sha256:built{len(self.built)}"] = {path: content for path, content in files.items() if content is not None}
         self.add(words[words.index("--tag") + 1], f"sha256:built{len(self.built)}", library, Config={"Labels": labels})
         return 0, "", ""
 
@@ -119,7 +130,12 @@ class FakeDocker:
         if path == "/dgx-spark-package/libnccl.so.2":
             Path(target).write_bytes(self.package_library)
             return 0, "", ""
-        assert path == "/opt/dgx-spark/nccl/libnccl.so.2"
+        if path != "/opt/dgx-spark/nccl/libnccl.so.2":
+            content = self.files[self.containers[container]].get(path)
+            if content is None:
+                return 1, "", f"Error response from daemon: Could not find the file {path} in container {container}\n"
+            Path(target).write_bytes(content)
+            return 0, "", ""
         Path(target).write_bytes(self.libraries[self.containers[container]])
         return 0, "", ""
 

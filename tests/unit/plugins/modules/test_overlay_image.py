@@ -201,6 +201,16 @@ def test_absent_removes_what_a_killed_build_left(docker: FakeDocker) -> None:
     assert (docker.tags, docker.containers) == ({"base:1": BASE}, {})
 
 
+@pytest.mark.parametrize("name", [PROOF, f"dgx-spark-package-{KEY}"])
+def test_absent_announces_a_container_that_is_all_that_a_killed_build_left(docker: FakeDocker, name: str) -> None:
+    docker.containers[name] = BASE
+    assert absent(docker, check=True)["changed"] is True
+    assert list(docker.containers) == [name]
+    assert absent(docker)["changed"] is True
+    assert docker.containers == {}
+    assert absent(docker, check=True)["changed"] is False
+
+
 def test_diff_names_the_tag_and_what_goes_in(docker: FakeDocker) -> None:
     shown = run(docker, check=True, diff=True, layers=LAYERS)["diff"]
     assert (shown["before"], shown["after"].splitlines()) == (

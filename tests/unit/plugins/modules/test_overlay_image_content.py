@@ -114,6 +114,37 @@ def test_layer_that_replaces_the_library_is_told_by_the_proof(
     assert (docker.tags, docker.containers, list(docker.images)) == ({"base:1": BASE}, {}, [BASE])
 
 
+def test_target_that_is_a_folder_of_the_image_is_told_by_the_proof(docker: FakeDocker, wheel: t.Callable[..., str], files: Path) -> None:
+    docker.folders.add("/usr/lib/patched.py")
+    result = run(docker, wheel=wheel("2.30.4"), layers=LAYERS, layer_files=str(files))
+    assert result["failed"]
+    assert "layers[0]: /usr/lib/patched.py is a folder in base:1, wanted the path of a file; nothing was tagged" in result["msg"]
+    assert (docker.tags, docker.containers, list(docker.images)) == ({"base:1": BASE}, {}, [BASE])
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"other", f"has SHA-256 {sha256(b'other')}, wanted {sha256(FILE)}, that of the file that was put there"),
+        (None, "cannot be copied out of the overlay built on base:1; nothing was tagged. If a later layer removes it"),
+    ],
+)
+def test_layer_that_changes_the_file_of_another_is_told_by_the_proof(
+    docker: FakeDocker, wheel: t.Callable[..., str], files: Path, content: t.Optional[bytes], words: str
+) -> None:
+    docker.replaced["/usr/lib/patched.py"] = content
+    result = run(docker, wheel=wheel("2.30.4"), layers=LAYERS, layer_files=str(files))
+    assert result["failed"]
+    assert "layers[0]: /usr/lib/patched.py " in result["msg"] and words in result["msg"]
+    assert (docker.tags, docker.containers, list(docker.images)) == ({"base:1": BASE}, {}, [BASE])
+
+
+def test_file_that_a_later_file_takes_the_place_of_is_not_missed(docker: FakeDocker, wheel: t.Callable[..., str], files: Path) -> None:
+    (files / sha256(b"earlier")).write_bytes(b"earlier")
+    layers = [{**LAYERS[0], "sha256": sha256(b"earlier")}, *LAYERS]
+    assert run(docker, wheel=wheel("2.30.4"), layers=layers, layer_files=str(files))["changed"] is True
+
+
 @pytest.mark.parametrize(("content", "words"), [(None, "cannot be read"), (b"cut", "has SHA-256")])
 def test_file_of_a_layer_that_is_not_as_announced_is_refused(
     docker: FakeDocker, wheel: t.Callable[..., str], files: Path, content: t.Optional[bytes], words: str
@@ -134,3 +165,28 @@ def test_layer_that_says_too_little_is_refused(docker: FakeDocker, layer: dict[s
     result = run(docker, layers=[layer])
     assert result["failed"]
     assert words in result["msg"]
+
+
+@pytest.mark.parametrize(
+    ("layer", "words"),
+    [
+        ({"kind": "environment", "variables": {"A": 1}}, "layers[0].variables.A: found 1, wanted text of one line, in quotes"),
+        ({"kind": "run", "lines": ["true\nUSER 0"]}, "layers[0].lines[0]: found 'true\\nUSER 0', wanted a shell command of one line"),
+        ({**LAYERS[0], "target": "/usr/lib/"}, "layers[0].target: found '/usr/lib/', wanted"),
+        ({**LAYERS[0], "target": "/opt/dgx-spark"}, "layers[0].target: found /opt/dgx-spark, but"),
+        ({**LAYERS[0], "mode": "rw"}, "layers[0].mode: found 'rw', wanted"),
+        ({**LAYERS[0], "sha256": "../secret"}, "layers[0].sha256: found '../secret', wanted 64 hex digits"),
+    ],
+)
+def test_layer_that_was_written_by_hand_is_checked_too(docker: FakeDocker, layer: dict[str, t.Any], words: str) -> None:
+    result = run(docker, layers=[layer])
+    assert result["failed"]
+    assert words in result["msg"]
+    assert docker.calls == []
+
+
+def test_key_without_a_repository_is_refused(docker: FakeDocker) -> None:
+    result = run(docker, **APT, apt_key="-----BEGIN")
+    assert result["failed"]
+    assert "apt_key: found a key without apt_repository" in result["msg"]
+    assert docker.calls == []

@@ -1,0 +1,119 @@
+# Copyright: (c) 2026, The dgx_spark.vllm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the role image works out on the controller: what it refuses, where it looks for files, what it removes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
+from packaging.utils import parse_wheel_filename
+
+from ansible_collections.dgx_spark.vllm.plugins.module_utils import _overlay_layers
+
+ROLE = Path(__file__).parents[3] / "roles" / "image"
+PACKAGE = {"name": "r", "nccl": {"version": "2.30.4", "wheel_package": "nvidia-nccl-cu13", "wheel_sha256": {"aarch64": "0" * 64}}}
+KEYS = ["0123456789abcdef", "1123456789abcdef", "2123456789abcdef", "3123456789abcdef"]
+
+
+def loaded(path: str) -> Any:
+    return DataLoader().load_from_file(str(ROLE / path), trusted_as_template=True)
+
+
+def templar(**variables: Any) -> Templar:
+    given = {"__image_base": {"architecture": "arm64"}, "__image_local_wheel": {"skipped": True}, "__image_recipe": PACKAGE, **variables}
+    return Templar(loader=DataLoader(), variables={**loaded("defaults/main.yml"), **loaded("vars/main.yml"), **given})
+
+
+def refusals(**variables: Any) -> list[str]:
+    """What the role stops for, as its task joins it."""
+    expression = next(task for task in loaded("tasks/base.yml") if "__image_missing" in task.get("vars", {}))["vars"]["__image_missing"]
+    return list(templar(image_nccl_source="wheel", **variables).template(expression))
+
+
+def test_role_has_all_that_it_needs_without_further_variables() -> None:
+    assert refusals() == []
+
+
+def test_recipe_that_names_no_wheel_is_refused_with_the_keys_name() -> None:
+    nccl = {"version": "2.30.4", "wheel_sha256": {"aarch64": "0" * 64}}
+    (message,) = refusals(__image_recipe={"name": "r", "nccl": nccl})
+    assert message.startswith("image_nccl_source: found wheel, but recipe r has no nccl.wheel_package; wanted apt")
+
+
+def test_key_of_a_repository_is_taken_by_its_absolute_path(tmp_path: Path) -> None:
+    (tmp_path / "key.asc").write_text("-----BEGIN")
+    assert refusals(image_apt_repository="deb http://lan/ ./", image_apt_key=str(tmp_path / "key.asc")) == []
+
+
+def test_key_by_a_relative_path_is_refused_even_where_the_current_folder_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "key.asc").write_text("-----BEGIN")
+    (message,) = refusals(image_apt_repository="deb http://lan/ ./", image_apt_key="key.asc")
+    assert message == "image_apt_key: found key.asc, wanted an absolute path on the controller, such as {{ inventory_dir }}/key.asc."
+
+
+def test_key_in_the_home_folder_is_checked_and_read_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    given = {"image_apt_repository": "deb http://lan/ ./", "image_apt_key": "~/key.asc"}
+    assert refusals(**given) == ["image_apt_key: found no file ~/key.asc on the controller, wanted the public key of image_apt_repository."]
+    (tmp_path / "key.asc").write_text("-----BEGIN")
+    assert refusals(**given) == []
+    assert templar(**given).template(loaded("vars/main.yml")["__image_apt_key"]) == str(tmp_path / "key.asc")
+    assert "lookup('ansible.builtin.file', __image_apt_key)" in loaded("tasks/overlay.yml")[0]["dgx_spark.vllm.overlay_image"]["apt_key"]
+
+
+def test_key_without_a_repository_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "key.asc").write_text("-----BEGIN")
+    (message,) = refusals(image_apt_key=str(tmp_path / "key.asc"))
+    assert "key.asc without image_apt_repository" in message
+
+
+@pytest.mark.parametrize("given", ["{folder}/mine.yml", "mine.yml", "~/mine.yml"])
+def test_files_of_a_linked_recipe_are_beside_the_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "elsewhere.yml").write_text("schema: 1\n")
+    (tmp_path / "mine" / "mine.yml").symlink_to(tmp_path / "elsewhere.yml")
+    monkeypatch.chdir(tmp_path / "mine")
+    monkeypatch.setenv("HOME", str(tmp_path / "mine"))
+    variables = templar(dsv4_recipe=given.format(folder=tmp_path / "mine"), role_path=str(ROLE))
+    assert variables.template(loaded("vars/main.yml")["__image_recipe_folder"]) == str(tmp_path / "mine")
+
+
+def test_files_of_layers_are_roots_alone() -> None:
+    folder, files = (task for task in loaded("tasks/files.yml") if "layers" in task["name"])
+    assert (folder["ansible.builtin.file"]["mode"], files["ansible.builtin.copy"]["mode"]) == ("0700", "0600")
+
+
+def test_teardown_finds_overlays_by_their_tags_and_by_the_containers_of_a_killed_build() -> None:
+    tasks = loaded("tasks/absent.yml")
+    containers = next(task for task in tasks if task.get("register") == "__image_containers")
+    assert {"name=dgx-spark-package-", "name=dgx-spark-proof-"} <= set(containers["ansible.builtin.command"]["argv"])
+    assert (containers["check_mode"], containers["changed_when"]) == (False, False)
+    task = next(task for task in tasks if "loop" in task)
+    names = [f"dgx-spark-package-{KEYS[2]}", f"dgx-spark-proof-{KEYS[3]}", f"dgx-spark-proof-{KEYS[0]}", "dgx-spark-package-other"]
+    found = templar(
+        __image_tags={"stdout_lines": [KEYS[0], f"{KEYS[0]}-base", f"{KEYS[1]}-candidate", "latest"]},
+        __image_containers={"stdout_lines": names},
+        **task["vars"],
+    )
+    assert sorted(found.template(task["loop"])) == KEYS
+
+
+def test_example_of_layers_brings_what_its_commands_install() -> None:
+    text = (ROLE.parents[1] / "recipes" / "README.md").read_text()
+    layers = yaml.safe_load(next(block for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if block.startswith("layers:")))[
+        "layers"
+    ]
+    assert _overlay_layers.problems(layers, "layers") == []
+    wheels = [word for layer in layers for line in layer.get("run", []) for word in line.split() if word.endswith(".whl")]
+    assert wheels and set(wheels) <= {layer.get("target") for layer in layers}
+    for wheel in wheels:
+        parse_wheel_filename(Path(wheel).name)
