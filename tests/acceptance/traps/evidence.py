@@ -33,7 +33,7 @@ CHANGING = (
     (r", time \d+ms", ""),
     (r"127\.0\.0\.1:\d{5}", "127.0.0.1:PORT"),
 )
-LONGEST = 240
+LONGEST = 600
 
 
 def normalized(line: str) -> str:
