@@ -91,7 +91,7 @@ def test_the_inventory_to_copy_says_which_file_to_edit(playbooks: Playbooks) -> 
 
 
 def test_nodes_that_do_not_give_root_are_all_named_in_one_message(playbooks: Playbooks, tmp_path: Path) -> None:
-    run = playbooks.deploy(inventory=inventory_file(tmp_path, variable("ansible_become_exe", "/bin/false")))
+    run = playbooks.deploy(inventory=inventory_file(tmp_path, variable("ansible_become_user", "nobody-here")))
     said = [event["message"] for event in run.failures if event["task"] == "Stop when a node can't be reached"]
     assert run.code != 0 and len(said) == 1 and run.changed == set(), run.output[-3000:]
     assert all(f"inventory.login {host}: " in said[0] for host in ("spark1", "spark2")) and "--ask-become-pass" in said[0]
