@@ -21,12 +21,11 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from simulation import images, nodes
+from simulation import images
 from simulation.access import HERE, STATE
 
 if TYPE_CHECKING:
     from docker import DockerClient
-    from docker.models.containers import Container
     from docker.models.images import Image
 
 CONTEXTS = Path(__file__).resolve().parent
@@ -68,15 +67,6 @@ def stand_in_with(client: DockerClient, version: str, held: bool) -> Image:
         "MARK": "hold" if held else "unhold",
     }
     return images.ensure(client, f"stand-in-nccl-{version}", CONTEXTS / "installed", arguments)
-
-
-def load(container: Container, image: Image) -> None:
-    """Bring an image onto a node as `docker save` and `docker load` do, under its own name."""
-    name = str(image.tags[0])
-    if nodes.try_in(container, "docker", "image", "inspect", "-f", "{{.Id}}", name) != (0, image.id):
-        nodes.put(container, "/var/lib/sim", {"image.tar": b"".join(image.save(named=name))})
-        nodes.run_in(container, "docker", "load", "-q", "-i", "/var/lib/sim/image.tar")
-        nodes.run_in(container, "rm", "/var/lib/sim/image.tar")
 
 
 class Server:

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from docker import DockerClient
 
-from simulation import images, nccl_apt
+from simulation import images, nccl_apt, nodes
 from tests.acceptance.conftest import RECIPE
 from tests.acceptance.harness import ROOT, Playbooks, Run
 from tests.acceptance.overlay.look import HOSTS, LAN
@@ -63,9 +63,10 @@ def variant(client: DockerClient) -> Callable[[str, bool], str]:
 
     def on_nodes(version: str, held: bool) -> str:
         image = nccl_apt.stand_in_with(client, version, held)
+        name = str(image.tags[0])
         for host in HOSTS:
-            nccl_apt.load(client.containers.get(f"sim-{host}"), image)
-        return str(image.tags[0])
+            nodes.load_image(client.containers.get(f"sim-{host}"), image, name, f"nccl-{version}")
+        return name
 
     return on_nodes
 

@@ -93,11 +93,12 @@ class ByHand:
 
     def says(self, rank: int, pattern: str, seconds: float = 60) -> str:
         """Wait for a line; the whole log then."""
-        return str(
-            wait_for(
-                f"rank {rank} to say {pattern!r}", lambda: (log := self.log(rank)) if re.search(pattern, self.log(rank)) else "", seconds
-            )
-        )
+
+        def log_with_it() -> str:
+            log = self.log(rank)
+            return log if re.search(pattern, log) else ""
+
+        return str(wait_for(f"rank {rank} to say {pattern!r}", log_with_it, seconds))
 
     def serves(self) -> str:
         """Wait until it has come up; the head's log."""
