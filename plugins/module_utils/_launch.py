@@ -71,9 +71,9 @@ def render(
 ) -> dict[str, t.Any]:
     """Render what `host` runs.
 
-    `image`: `reference`, `key`.  `model`: `argument` (what vLLM is given), `revision` (or empty), `environment`, `mounts` (host paths that
-    appear at the same path in the container, or {source, target, read_only}), `link_targets` (folders that the model's links lead to; they
-    appear at the same path), `read_only`.  `caches`: `mounts`, `environment`.
+    `image`: `reference`, `key`, and `id` if the image is there already.  `model`: `argument` (what vLLM is given), `revision` (or empty),
+    `environment`, `mounts` (host paths that appear at the same path in the container, or {source, target, read_only}), `link_targets`
+    (folders that the model's links lead to; they appear at the same path), `read_only`.  `caches`: `mounts`, `environment`.
     `api`: `address`, `port`.  `gpu`: `gpus`, `cdi` or `runtime`; for a recipe on the CPU it is not looked at and may be null.
 
     Returns `argv_common`, `argv_rank`, `entrypoint`, `env`, `env_unset`, `mounts`, `hash` (equal on every rank, or the launch must not
@@ -119,6 +119,7 @@ def render(
         "hash": sha256(common),
         "plan_hash": plan["hash"],
         "image": image["reference"],
+        "image_id": image.get("id"),
         "image_key": image["key"],
         "container": f"vllm-{recipe['name']}",
         "docker_options": _docker_options(recipe, mounts, gpu),

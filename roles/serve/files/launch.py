@@ -105,7 +105,20 @@ def write_live(recipe: str, environment: dict) -> str:
     return path
 
 
-def run_command(launch: dict, live: str, unset: list) -> list:
+def planned_image(launch: dict) -> str:
+    """What `docker run` is given: the name of the planned image, or its id if the name has been given to another image since."""
+    name, planned = launch["image"], launch.get("image_id")
+    problem = ""
+    for reference in filter(None, (name, planned)):
+        answer = subprocess.run([DOCKER, "image", "inspect", "--format", "{{.Id}}", reference], capture_output=True, text=True, check=False)
+        if answer.returncode != 0:
+            problem = answer.stderr.strip()
+        elif answer.stdout.strip() == planned or not planned:
+            return reference
+    raise LaunchFailed(f"image {name} ({planned or 'of any id'}) can't be used: {problem}; run the deploy playbook again", UNAVAILABLE)
+
+
+def run_command(launch: dict, image: str, live: str, unset: list) -> list:
     """The words of `docker run`.  `-e NAME` without a value, NAME being absent from our environment, removes what the image bakes in."""
     configuration = f"{CONFIGURATION}/{launch['recipe']}"
     words = [DOCKER, "run", "--name", launch["container"], "--label", f"dgx-spark.launch={launch['launch_hash']}"]
@@ -115,7 +128,7 @@ def run_command(launch: dict, live: str, unset: list) -> list:
         words += ["--env-file", path]
     for name in unset:
         words += ["--env", name]
-    return [*words, "--entrypoint", launch["entrypoint"], launch["image"], *launch["command"]]
+    return [*words, "--entrypoint", launch["entrypoint"], image, *launch["command"]]
 
 
 def start(recipe: str) -> None:
@@ -123,12 +136,13 @@ def start(recipe: str) -> None:
     choice = _gid.choose(wait_for_rails(launch))
     if choice.error:
         raise LaunchFailed(f"no GID setting fits all rails: {choice.error}", UNUSABLE)
+    image = planned_image(launch)
     live = write_live(recipe, choice.env)
     unset = sorted((set(launch["env_unset"]) | set(choice.env_unset)) - set(choice.env))
     remove(launch)
     print(f"launcher: {socket.gethostname()} rank {launch['rank']}: {choice.reason}", flush=True)
     environment = {name: value for name, value in os.environ.items() if name not in unset}
-    os.execve(DOCKER, run_command(launch, live, unset), environment)
+    os.execve(DOCKER, run_command(launch, image, live, unset), environment)
 
 
 def stop(recipe: str) -> None:

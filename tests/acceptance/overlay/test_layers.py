@@ -61,5 +61,15 @@ def test_a_layer_that_replaces_the_library_is_refused(clean: Callable[..., Run],
         assert node.check_output("docker ps --all --quiet --filter name=dgx-spark-") == ""
 
 
+@pytest.mark.long
+def test_a_layer_whose_target_is_a_folder_is_refused(clean: Callable[..., Run], nodes: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "patch.py").write_text("1\n")
+    run = clean(image_layers=[{"file": str(tmp_path / "patch.py"), "target": "/usr/local/lib"}])
+    assert run.code != 0
+    assert "layers[0]: /usr/local/lib is a folder in" in run.output
+    for node in nodes.values():
+        assert node.check_output("docker image ls --quiet --filter reference='dgx-spark/*'") == ""
+
+
 def test_a_mistake_in_a_layer_is_one_message_and_no_change(clean: Callable[..., Run], tmp_path: Path) -> None:
     refused(clean(image_layers=[{"file": "a", "target": "b"}, {"copy": "c"}]), "image_layers[0].target", "image_layers[1]: found copy")

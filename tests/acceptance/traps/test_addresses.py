@@ -12,7 +12,7 @@ import pytest
 
 from simulation import images, nodes
 from tests.acceptance.conftest import ADDRESSES, UNIT
-from tests.acceptance.harness import Playbooks, wait_for
+from tests.acceptance.harness import wait_for
 from tests.acceptance.traps.by_hand import ByHand
 from tests.acceptance.traps.conftest import CONTAINER
 from tests.acceptance.traps.evidence import Trap
@@ -21,7 +21,7 @@ LAN, WIFI_GATEWAY, LAN_GATEWAY = "enP7s7", "10.77.1.1", "10.77.0.1"
 
 
 @pytest.fixture(scope="module")
-def wifi_house(ours: Playbooks) -> Iterator[Callable[[str, str], str]]:
+def wifi_house(first_deploy: None) -> Iterator[Callable[[str, str], str]]:
     """Both nodes without the LAN: its interface is down and has no address.  Nodes are reached through their container, ssh has no way."""
     client = images.connect()
 

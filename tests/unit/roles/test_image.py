@@ -70,6 +70,24 @@ def test_key_in_the_home_folder_is_checked_and_read_there(tmp_path: Path, monkey
     assert "lookup('ansible.builtin.file', __image_apt_key)" in loaded("tasks/overlay.yml")[0]["dgx_spark.vllm.overlay_image"]["apt_key"]
 
 
+def test_wheel_by_a_relative_path_is_refused_even_where_the_current_folder_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "nccl.whl").write_text("PK")
+    (message,) = refusals(image_nccl_wheel="nccl.whl", __image_local_wheel={"stat": {"exists": True}})
+    assert message == "image_nccl_wheel: found nccl.whl, wanted an absolute path on the controller, such as {{ inventory_dir }}/nccl.whl."
+
+
+@pytest.mark.parametrize(("exists", "words"), [(True, []), (False, ["image_nccl_wheel: found no file ~/nccl.whl on the controller"])])
+def test_wheel_in_the_home_folder_is_read_there(monkeypatch: pytest.MonkeyPatch, exists: bool, words: list[str]) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    found = refusals(image_nccl_wheel="~/nccl.whl", __image_local_wheel={"stat": {"exists": exists, "checksum": "0" * 64}})
+    assert [message.split(",")[0] for message in found] == words
+    assert templar(image_nccl_wheel="~/nccl.whl").template(loaded("vars/main.yml")["__image_given_wheel"]) == "/home/me/nccl.whl"
+    tasks = {task["name"]: task for name in ("base", "overlay", "files") for task in loaded(f"tasks/{name}.yml")}
+    readers = [str(task) for task in tasks.values() if "__image_given_wheel" in str(task)]
+    assert len(readers) == 3 and not [task for task in tasks.values() if "{{ image_nccl_wheel }}" in str(task)]
+
+
 def test_key_without_a_repository_is_refused(tmp_path: Path) -> None:
     (tmp_path / "key.asc").write_text("-----BEGIN")
     (message,) = refusals(image_apt_key=str(tmp_path / "key.asc"))

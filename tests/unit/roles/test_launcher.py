@@ -21,6 +21,7 @@ LAUNCH = {
     "container": "vllm-r",
     "launch_hash": "abc",
     "image": "dgx-spark/vllm:k",
+    "image_id": "sha256:1",
     "stop_seconds": 40,
     "docker_options": ["--network", "host"],
     "entrypoint": "bash",
@@ -63,7 +64,45 @@ def launcher(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     (tmp_path / "etc" / "r").mkdir(parents=True)
     (tmp_path / "etc" / "r" / "launch.json").write_text(json.dumps(LAUNCH))
     monkeypatch.setattr(module, "remove", lambda launch: None)
+    docker_with(module, tmp_path, {"dgx-spark/vllm:k": "sha256:1", "sha256:1": "sha256:1"})
     return module
+
+
+def docker_with(launcher: Any, tmp_path: Path, images: dict[str, str]) -> None:
+    """A `docker image inspect` that knows these images."""
+    script = tmp_path / "docker"
+    cases = "".join(f"{name}) echo {identity};;\n" for name, identity in images.items())
+    script.write_text(f'#!/bin/sh\ncase "$5" in\n{cases}*) echo "Error: No such image: $5" >&2; exit 1;;\nesac\n')
+    script.chmod(0o755)
+    launcher.DOCKER = str(script)
+
+
+@pytest.mark.parametrize(
+    ("planned", "images", "chosen"),
+    [
+        ("sha256:1", {"dgx-spark/vllm:k": "sha256:1", "sha256:1": "sha256:1"}, "dgx-spark/vllm:k"),
+        ("sha256:1", {"dgx-spark/vllm:k": "sha256:2", "sha256:1": "sha256:1"}, "sha256:1"),
+        ("sha256:1", {"sha256:1": "sha256:1"}, "sha256:1"),
+        (None, {"dgx-spark/vllm:k": "sha256:2"}, "dgx-spark/vllm:k"),
+    ],
+    ids=["named", "the name was given to another image", "the name is gone", "no id was known"],
+)
+def test_the_planned_image_is_run_whatever_its_name_has_become(
+    launcher: Any, tmp_path: Path, planned: Any, images: dict[str, str], chosen: str
+) -> None:
+    docker_with(launcher, tmp_path, images)
+    assert launcher.planned_image({**LAUNCH, "image_id": planned}) == chosen
+
+
+@pytest.mark.parametrize("images", [{}, {"dgx-spark/vllm:k": "sha256:2"}])
+def test_another_image_is_never_run(
+    launcher: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Any, images: dict[str, str]
+) -> None:
+    docker_with(launcher, tmp_path, images)
+    monkeypatch.setattr(launcher, "observe", lambda: {"devices": [device()]})
+    assert launcher.main(["start", "r"]) == launcher.UNAVAILABLE
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "image dgx-spark/vllm:k (sha256:1) can't be used: Error: No such image: sha256:1; run the deploy playbook again" in line
 
 
 def test_a_start_becomes_docker_run_with_todays_settings(launcher: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -73,7 +112,7 @@ def test_a_start_becomes_docker_run_with_todays_settings(launcher: Any, monkeypa
     monkeypatch.setenv("HOST_IP", "10.0.0.1")
     assert launcher.main(["start", "r"]) == 0
     words = seen["words"]
-    assert words[:4] == ["/usr/bin/docker", "run", "--name", "vllm-r"]
+    assert words[:4] == [launcher.DOCKER, "run", "--name", "vllm-r"]
     assert "dgx-spark.launch=abc" in words
     assert words[-6:] == ["--entrypoint", "bash", "dgx-spark/vllm:k", "-lc", "x", '{"a": "$HOME %i"}']
     files = [words[index + 1] for index, word in enumerate(words) if word == "--env-file"]

@@ -23,6 +23,7 @@ from simulation import tiny_model
 from simulation.access import HERE
 
 SECONDS = 60  # a busy machine is no failure
+SILENT_SECONDS = 1
 PR_CAPBSET_DROP, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, CAP_IPC_LOCK = 24, 47, 4, 14
 
 
@@ -143,6 +144,17 @@ class Pair:
 
     def ends(self, rank: int) -> int:
         return self.ranks[rank].wait(SECONDS)
+
+    def hangs(self, *ranks: int) -> bool:
+        """Whether these are all still there after a while: that nothing happens can only be seen by letting time pass."""
+        deadline = time.monotonic() + SILENT_SECONDS
+        for rank in ranks:
+            try:
+                self.ranks[rank].wait(max(deadline - time.monotonic(), 0))
+            except subprocess.TimeoutExpired:
+                continue
+            return False
+        return True
 
     def ask(self, path: str, body: Any = None, key: str = "") -> tuple[int, bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self.api, timeout=SECONDS)

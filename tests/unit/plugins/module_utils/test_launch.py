@@ -65,6 +65,13 @@ def test_the_common_vector_and_its_hash_are_equal_on_all_ranks() -> None:
     assert head["launch"]["launch_hash"] != worker["launch"]["launch_hash"]
 
 
+def test_the_launch_names_the_image_by_its_id_too_which_is_each_nodes_own() -> None:
+    built = {host: render(host, image={**IMAGE, "id": f"sha256:{host}"}) for host in ("ada", "bob")}
+    assert {host: found["launch"]["image_id"] for host, found in built.items()} == {"ada": "sha256:ada", "bob": "sha256:bob"}
+    assert built["ada"]["hash"] == built["bob"]["hash"] == render()["hash"]
+    assert built["ada"]["launch"]["launch_hash"] != render()["launch"]["launch_hash"]
+
+
 def test_only_the_rank_and_the_api_address_differ() -> None:
     assert render("ada")["argv_rank"] == ["--node-rank", "0", "--host", "127.0.0.1", "--port", "8000"]
     assert render("bob")["argv_rank"] == ["--node-rank", "1", "--headless"]
