@@ -12,13 +12,17 @@ from ansible_collections.dgx_spark.vllm.plugins.module_utils import _explain, _f
 
 
 def cluster_plan(
-    observations: t.Mapping[str, t.Mapping[str, t.Any]], head: t.Optional[str] = None, order: t.Optional[t.Sequence[str]] = None
+    observations: t.Mapping[str, t.Mapping[str, t.Any]],
+    head: t.Optional[str] = None,
+    order: t.Optional[t.Sequence[str]] = None,
+    nccl: t.Optional[str] = None,
+    nccl_rings: bool = False,
 ) -> dict[str, t.Any]:
     """Plan the cluster; see `_plan.plan`."""
     if not isinstance(observations, t.Mapping):
         raise AnsibleFilterError(f"cluster_plan: found {type(observations).__name__}, wanted a mapping of hosts to results of roce_info")
     try:
-        return _plan.plan(observations, head, order)
+        return _plan.plan(observations, head, order, nccl, nccl_rings)
     except (KeyError, TypeError) as error:
         raise AnsibleFilterError(
             f"cluster_plan: {type(error).__name__}: {error}; wanted results of roce_info as this release of the collection returns them"

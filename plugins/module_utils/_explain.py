@@ -28,8 +28,17 @@ def explain(plan: t.Mapping[str, t.Any]) -> list[str]:
     return [
         f"{plan['topology']} of {len(plan['nodes'])} nodes, master {plan['master_addr']}, plan {plan['hash'][:16]}",
         *("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows),
+        *_ring(plan),
         *(f"{host}: {_setting(node)}" for host, node in plan["nodes"].items()),
     ]
+
+
+def _ring(plan: t.Mapping[str, t.Any]) -> list[str]:
+    if plan["topology"] != "ring":
+        return []
+    names = list(dict.fromkeys(node["socket_ifname"] for node in plan["nodes"].values()))
+    cables = " - ".join([*plan["nodes"], next(iter(plan["nodes"]))])
+    return [f"cabled {cables}: ranks follow the cables, and find each other over {', '.join(names)}, because only neighbours share a rail"]
 
 
 def _or_dash(value: t.Any) -> str:

@@ -11,11 +11,11 @@ import hashlib
 import json
 import typing as t
 
-from . import _gid
+from . import _gid, _ring
 from ._findings import Finding, did_you_mean, errors
 from ._plan_checks import address_findings, machine_findings, network_findings, port_findings
 from ._plan_ids import planned
-from ._rails import Common, Use, common_rails, no_common_finding, rails_of, unused_findings
+from ._rails import Rails, Use, common_rails, no_common_finding, rails_of, redundant_findings, unused_findings, without_redundant
 
 SCHEMA = 1
 
@@ -34,13 +34,30 @@ the first port of every socket, a rendezvous of another cluster, another address
 Observations = t.Mapping[str, t.Mapping[str, t.Any]]
 
 
-def plan(observations: Observations, head: t.Optional[str] = None, order: t.Optional[t.Sequence[str]] = None) -> dict[str, t.Any]:
+class Wiring(t.NamedTuple):
+    """How the nodes are connected: `uses` holds the rails of each host, in the order of ranks; `paths` what is used beside them."""
+
+    topology: t.Optional[str]
+    uses: dict[str, list[Use]]
+    paths: dict[str, _ring.Interface]
+    findings: list[Finding]
+
+
+def plan(
+    observations: Observations,
+    head: t.Optional[str] = None,
+    order: t.Optional[t.Sequence[str]] = None,
+    nccl: t.Optional[str] = None,
+    nccl_rings: bool = False,
+) -> dict[str, t.Any]:
     """Return the plan for the hosts in `observations` (by host, what `_roce.observe` returned there).
 
-    `head` becomes rank 0 (default: the first host), the others follow in `order` (default: that of `observations`).
+    `head` becomes rank 0 (default: the first host), the others follow in `order` (default: that of `observations`), in a ring as they
+    are cabled. `nccl` is the version of the NCCL that will run, which is not judged if it is not given; `nccl_rings` says that it was
+    built for rings of more than three nodes.
 
-    Returns `schema`, `topology` (``pair``, ``switch``, or None), `master_addr`, `hash` (SHA-256 hex of what must not change while the
-    cluster serves), `findings` (all of them, see `_plan_ids`), and `nodes` by host in the order of ranks: `rank`, `host_ip`,
+    Returns `schema`, `topology` (``pair``, ``ring``, ``switch``, or None), `master_addr`, `hash` (SHA-256 hex of what must not change while
+    the cluster serves), `findings` (all of them, see `_plan_ids`), and `nodes` by host in the order of ranks: `rank`, `host_ip`,
     `socket_ifname`, `rails`, `env`, `env_unset`, `gid_reason`. Where a finding is an error the plan must not be applied; `nodes` is
     then empty if no rails could be chosen. The same input gives the same plan.
     """
@@ -55,25 +72,41 @@ def plan(observations: Observations, head: t.Optional[str] = None, order: t.Opti
 
     rails = {host: rails_of(observation["devices"]) for host, observation in present.items()}
     findings += address_findings(list(rails), rails)
-    common: Common = {}
+    wiring = Wiring(None, {}, {}, [])
     if len(ranks) > 1 and not _speechless(findings):
-        common = common_rails(ranks, rails)
-        findings += unused_findings(ranks, rails, common) if common else [no_common_finding(ranks, rails)]
-        findings += network_findings(common)
+        wiring = _wiring(ranks, rails, present)
+        findings += wiring.findings
+    if wiring.topology == "ring" and nccl is not None:
+        findings += _ring.nccl_findings(list(wiring.uses), nccl, nccl_rings)
 
     nodes = {}
-    for rank, host in enumerate(ranks if common else ()):
-        nodes[host], gid_findings = _node(host, rank, [members[host] for members in common.values()])
+    for rank, (host, uses) in enumerate(wiring.uses.items()):
+        nodes[host], gid_findings = _node(host, rank, uses, wiring.paths.get(host), wiring.topology)
         findings += gid_findings
-    master_addr = nodes[ranks[0]]["host_ip"] if nodes else None
+    master_addr = next((node["host_ip"] for node in nodes.values()), None)
     return {
         "schema": SCHEMA,
-        "topology": None if not nodes else "pair" if len(nodes) == 2 else "switch",
+        "topology": wiring.topology,
         "master_addr": master_addr,
         "hash": _hash(master_addr, nodes),
         "findings": findings,
         "nodes": nodes,
     }
+
+
+def _wiring(ranks: t.Sequence[str], rails: Rails, observations: Observations) -> Wiring:
+    common, redundant = without_redundant(common_rails(ranks, rails))
+    if common:
+        findings = redundant_findings(common, redundant) + unused_findings(ranks, rails, {**common, **redundant}) + network_findings(common)
+        uses = {host: [members[host] for members in common.values()] for host in ranks}
+        return Wiring("pair" if len(ranks) == 2 else "switch", uses, {}, findings)
+    links = _ring.links(ranks, rails)
+    ring = _ring.ring_order(ranks, links)
+    if ring is None:
+        return Wiring(None, {}, {}, [no_common_finding(ranks, rails)])
+    paths = _ring.control_path(ring, observations)
+    findings = _ring.ring_findings(ring, rails, links, paths) + network_findings(links)
+    return Wiring("ring", {host: _ring.uses_of(host, rails, links) for host in ring}, paths, findings)
 
 
 def _host_findings(hosts: t.Sequence[str], head: t.Optional[str]) -> list[Finding]:
@@ -107,13 +140,16 @@ def _speechless(findings: t.Iterable[Finding]) -> bool:
     return any(finding["id"].startswith(("observation.", "rdma.", "inventory.head")) for finding in errors(findings))
 
 
-def _node(host: str, rank: int, uses: t.Sequence[Use]) -> tuple[dict[str, t.Any], list[Finding]]:
+def _node(
+    host: str, rank: int, uses: t.Sequence[Use], path: t.Optional[_ring.Interface], topology: t.Optional[str]
+) -> tuple[dict[str, t.Any], list[Finding]]:
     choice = _gid.choose([{**use.device, "planned_ipv4": use.address} for use in uses])
-    env = {**environment(uses), **choice.env}
+    address, name = (path.address, path.name) if path else (uses[0].address, uses[0].device["netdev"])
+    env = {**environment(uses, address, name), **(_ring.environment(uses) if topology == "ring" else {}), **choice.env}
     node = {
         "rank": rank,
-        "host_ip": uses[0].address,
-        "socket_ifname": uses[0].device["netdev"],
+        "host_ip": address,
+        "socket_ifname": name,
         "rails": [
             {
                 "device": use.device["device"],
@@ -127,7 +163,7 @@ def _node(host: str, rank: int, uses: t.Sequence[Use]) -> tuple[dict[str, t.Any]
             for use in uses
         ],
         "env": env,
-        "env_unset": sorted({*UNSET, *choice.env_unset}),
+        "env_unset": sorted({*UNSET, *choice.env_unset} - set(env)),
         "gid_reason": choice.reason,
     }
     if choice.error is None:
@@ -135,15 +171,15 @@ def _node(host: str, rank: int, uses: t.Sequence[Use]) -> tuple[dict[str, t.Any]
     return node, [planned(choice.error.id, host, choice.error.found, choice.error.wanted, choice.error.remedy)]
 
 
-def environment(uses: t.Sequence[Use]) -> dict[str, str]:
+def environment(uses: t.Sequence[Use], address: str, name: str) -> dict[str, str]:
     """Return the variables that bind a rank to its rails, without those of `_gid`. No value is empty.
 
+    `address` and `name` are those of the interface by which the ranks find each other.
     NCCL reads names of interfaces and devices as prefixes unless `=` comes first; Gloo and the others read them as they are, and know no
     `=`: each value is made from the name itself. NCCL_NET=IB makes NCCL stop where it would otherwise fall back to sockets in silence.
     """
-    name = uses[0].device["netdev"]
     return {
-        "VLLM_HOST_IP": uses[0].address,
+        "VLLM_HOST_IP": address,
         "NCCL_NET": "IB",
         "NCCL_IB_DISABLE": "0",
         # Every rail is a subnet of its own, so a rail reaches only the same rail of its peer.

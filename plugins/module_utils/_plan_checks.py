@@ -160,9 +160,8 @@ def network_findings(common: Common) -> list[Finding]:
         elif min(mtus) is not None and min(mtus) < JUMBO_MTU:
             wanted = f"{JUMBO_MTU}, which is a few percent faster"
             found.append(planned("mtu.low", None, f"MTU {min(mtus)} in {network}: {listing}", wanted, remedy))
-    for host in next(iter(common.values()), {}):
-        for members in common.values():
-            use = members[host]
+    for host in dict.fromkeys(host for members in common.values() for host in members):
+        for use in (members[host] for members in common.values() if host in members):
             rate = use.device["rate_gbps"]
             if rate is not None and rate < FULL_RATE_GBPS:
                 found.append(

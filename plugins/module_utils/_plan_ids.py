@@ -63,10 +63,40 @@ IDS = {
         "no network is on every node",
         "check which port each cable is in, and give both of its ends addresses in one network with the same prefix length",
     ),
+    "rail.redundant": Meaning(
+        "info",
+        "a second cable between the same nodes: it shares the links between card and processor with the first, and is not used",
+        "nothing; take the cable out, or use it for a ring of three",
+    ),
     "topology.unsupported": Meaning(
         "error",
-        "every node reaches the others, but some only through others: a ring or a chain",
-        "connect the nodes by a switch, or make a group of two nodes that are cabled to each other",
+        "every node reaches the others, but some only through others, and they are not in a ring: a chain, or a star",
+        "close the chain to a ring, connect the nodes by a switch, or make a group of two nodes that are cabled to each other",
+    ),
+    "ring.nccl-version": Meaning(
+        "error",
+        "the nodes are in a ring, and the recipe's NCCL is older than 2.30.7 and would use the wrong cable",
+        "choose a recipe with a newer NCCL, connect the nodes by a switch, or make a group of two nodes that are cabled to each other",
+    ),
+    "ring.nccl-trees": Meaning(
+        "error",
+        "more than three nodes are in a ring, and the recipe's NCCL sets up trees, for which cables are missing",
+        "choose a recipe whose NCCL was built for it (`nccl.rings: true`), or connect the nodes by a switch",
+    ),
+    "ring.no-control-path": Meaning(
+        "error",
+        "the nodes are in a ring and share no network beside the rails: those that are not neighbours can't reach each other",
+        "connect each node's `enP7s7` to one switch or router, and give it an address there",
+    ),
+    "ring.wireless-control-path": Meaning(
+        "warning",
+        "the nodes are in a ring, and all they share beside the rails is a wireless network",
+        "connect each node's `enP7s7` to one switch or router",
+    ),
+    "ring.prefix-lengths": Meaning(
+        "error",
+        "the networks of a ring's cables have different prefix lengths, and NCCL compares subnets by one length",
+        "address all cables alike",
     ),
     "address.duplicate": Meaning(
         "error",

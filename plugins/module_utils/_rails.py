@@ -74,8 +74,38 @@ def _member(devices: t.Sequence[Device], network: str, used: set[int]) -> t.Opti
     return None
 
 
+def without_redundant(common: Common) -> tuple[Common, Common]:
+    """Return the networks that add bandwidth, and those that don't: a port's two functions have a link to the processor each, which they
+    share with the functions of the other port, so that a second cable between the same nodes adds nothing.
+    """
+    kept: Common = {}
+    redundant: Common = {}
+    for network, members in common.items():
+        taken = [{_slot(before[host].device) for before in kept.values()} for host in members]
+        shares = [_slot(use.device) in slots for use, slots in zip(members.values(), taken)]
+        (redundant if all(shares) else kept)[network] = members
+    return kept, redundant
+
+
+def _slot(device: Device) -> t.Optional[str]:
+    """``0000:01:00`` of ``0000:01:00.1``; the device's own name where it is on no PCI bus."""
+    return str(device["pci_address"] or device["device"]).rsplit(".", 1)[0]
+
+
+def redundant_findings(kept: Common, redundant: Common) -> list[Finding]:
+    """Return what is to be known of the rails of a second cable."""
+    found = []
+    for members in redundant.values():
+        for host, use in members.items():
+            sharer = next(uses[host] for uses in kept.values() if _slot(uses[host].device) == _slot(use.device))
+            listing = f"{describe(use.device)}: shares its PCIe link with {sharer.name}, and is not used"
+            remedy = "nothing; the cable may stay, or connect a third node"
+            found.append(planned("rail.redundant", host, listing, "one cable between the same nodes, which is as fast as two", remedy))
+    return found
+
+
 def unused_findings(order: t.Sequence[str], rails: Rails, common: Common) -> list[Finding]:
-    """Return a warning for each rail that no common network uses, because its network is taken or not on every node."""
+    """Return a warning for each rail that none of the networks uses, because its network is taken or not on every node."""
     found = []
     for host in order:
         uses = [members[host] for members in common.values()]
@@ -113,15 +143,15 @@ def _unshared(host: str, device: Device, networks: t.Sequence[str], rails: Rails
 
 
 def no_common_finding(order: t.Sequence[str], rails: Rails) -> Finding:
-    """Return the error for nodes without a network in common: a ring where all are connected through others, else nothing that works."""
+    """Return the error for nodes that are no pair, no ring and on no switch: a chain where all are connected through others, or nothing."""
     listing = "; ".join(f"{host}: {', '.join(map(describe, rails[host])) or 'no rail'}" for host in order)
     if _connected(order, rails):
         return planned(
             "topology.unsupported",
             None,
-            f"{len(order)} nodes that reach each other only through others ({listing}): a ring or a chain, which is not supported",
-            "two nodes on one cable, or any number of nodes with a rail in one common network (a switch)",
-            "connect the nodes by a switch, or make a group of two nodes that are cabled to each other",
+            f"{len(order)} nodes that reach each other only through others, and not in a ring ({listing})",
+            "two nodes on one cable, a ring in which each cable has its own networks, or a rail of every node in one network (a switch)",
+            "close the chain to a ring, connect the nodes by a switch, or make a group of two nodes that are cabled to each other",
         )
     return planned(
         "rail.no-common",

@@ -38,6 +38,7 @@ _SHAPE: dict[str, t.Any] = {
             "wheel_package": (str, False),
             "wheel_sha256": (dict, False),
             "apt_package": (str, False),
+            "rings": (bool, False),
         },
         True,
     ),
@@ -78,7 +79,7 @@ RESERVED_ARGUMENTS = (
 )
 _RESERVED_ENVIRONMENT = re.compile(
     r"^(VLLM_HOST_IP|HOST_IP|VLLM_PORT|VLLM_API_KEY|LD_PRELOAD|VLLM_NCCL_SO_PATH|HF_HOME|HF_HUB_CACHE|HF_TOKEN|HUGGING_FACE_HUB_TOKEN"
-    r"|NODE_RANK|MASTER_ADDR|HEADLESS|NCCL_(NET|CROSS_NIC|SOCKET_FAMILY|IB_DISABLE|IB_HCA|IB_GID_INDEX|IB_ADDR_.*|IB_ROCE_VERSION_NUM)"
+    r"|NODE_RANK|MASTER_ADDR|HEADLESS|NCCL_(NET|CROSS_NIC|SOCKET_FAMILY|IB_DISABLE|IB_HCA|IB_GID_INDEX|IB_ADDR_.*|IB_SUBNET_.*|IB_ROCE_VERSION_NUM)"
     r"|(NCCL|GLOO|TP)_SOCKET_IFNAME|MN_IF_NAME|OMPI_MCA_btl_tcp_if_include)$"
 )
 _NAME = re.compile(r"^[a-z0-9][a-z0-9.-]*$")

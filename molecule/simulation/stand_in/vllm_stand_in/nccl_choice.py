@@ -67,12 +67,12 @@ def choose_hcas(value: Optional[str], ports: Sequence[Port]) -> list[Port]:
     return sorted(chosen, key=lambda port: (port.pci_address, port.port))
 
 
-def in_range(gid: Gid, prefix: Optional[str]) -> bool:
-    """NCCL_IB_ADDR_RANGE: one CIDR of either family."""
-    if not prefix:
+def in_range(gid: Gid, prefix: Optional[str], ipv4: bool) -> bool:
+    """NCCL_IB_ADDR_RANGE: one CIDR, which NCCL ignores if it is not of NCCL_IB_ADDR_FAMILY."""
+    network = ipaddress.ip_network(prefix, strict=False) if prefix else None
+    if network is None or (network.version == 4) != ipv4:
         return True
-    network = ipaddress.ip_network(prefix, strict=False)
-    address = gid.ipv4 if network.version == 4 else gid.address
+    address = gid.ipv4 if ipv4 else gid.address
     return address is not None and address in network
 
 
@@ -88,7 +88,7 @@ def choose_gid(gids: Sequence[Gid], environ: Mapping[str, str]) -> int:
     for index in range(1, len(gids)):
         now, candidate = gids[current], gids[index]
         of_family = (candidate.ipv4 is not None) == want_ipv4
-        if not of_family or not in_range(candidate, prefix):
+        if not of_family or not in_range(candidate, prefix, want_ipv4):
             continue
         if (now.ipv4 is not None) != want_ipv4:
             current = index  # the RoCE version is not looked at here

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.dgx_spark.vllm.plugins.module_utils import _gid
+from simulation.stand_in.vllm_stand_in import nccl_choice
 
 NETDEV = "enp1s0f0np0"
 TWIN = "enP2p1s0f0np0"
@@ -169,7 +170,7 @@ def sets_of_rails(draw: st.DrawFn) -> list[dict[str, Any]]:
     return rails
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=2000, deadline=None)
 @given(sets_of_rails())
 def test_whatever_is_chosen_nccl_takes_the_planned_index_on_every_hca(rails: list[dict[str, Any]]) -> None:
     choice = _gid.choose(rails)
@@ -210,3 +211,25 @@ def test_an_error_is_only_given_where_no_setting_exists(rails: list[dict[str, An
         if not covers or any(_inside(address, str(network)) for address in others):
             continue
         assert [_gid.nccl_choice(r["gids"], r["gid_table_length"], addr_range=str(network)) for r in rails] != planned
+
+
+RANGES = st.sampled_from([None, "10.0.0.0/24", "10.0.0.0/16", "10.9.0.1/32", "10.0.0.9/8", "0.0.0.0/0", "fd00::/8", "fe80::/10", "::/0"])
+
+
+@settings(max_examples=3000, deadline=None)
+@given(sets_of_rails(), st.sampled_from(["AF_INET", "AF_INET6"]), RANGES, st.sampled_from([1, 2]))
+def test_two_models_of_nccl_written_apart_choose_the_same(
+    rails: list[dict[str, Any]], family: str, addr_range: Optional[str], version: int
+) -> None:
+    """The one that plans, and the one that the stand-in runs on: neither can be wrong without the other."""
+    environ = {"NCCL_IB_ADDR_FAMILY": family, "NCCL_IB_ADDR_RANGE": addr_range or "", "NCCL_IB_ROCE_VERSION_NUM": str(version)}
+    versions = {"v1": 1, "v2": 2}
+    for device in rails:
+        entries = {entry["index"]: entry for entry in device["gids"]}
+        nothing = nccl_choice.Gid(ipaddress.IPv6Address(0), None)
+        table = [
+            nccl_choice.Gid(ipaddress.IPv6Address(entries[n]["gid"]), versions.get(entries[n]["type"])) if n in entries else nothing
+            for n in range(device["gid_table_length"])
+        ]
+        chosen = _gid.nccl_choice(device["gids"], device["gid_table_length"], family, addr_range, version)
+        assert chosen == nccl_choice.choose_gid(table, environ)

@@ -1,0 +1,190 @@
+# Copyright (c) 2026, The dgx_spark.vllm authors
+# Simplified BSD License (see https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+"""Nodes that are cabled in a ring: who is next to whom, over which rails, and by which other network they all reach each other.
+
+In a ring every network is one cable's: two nodes are in it. A node reaches its two neighbours by its rails, and the others not at all,
+because RoCE does not follow IP forwarding. What all ranks must be able to say to all others goes over another network.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ._findings import Finding
+from ._plan_ids import planned
+from ._rails import Rails, Use, describe
+
+SUBNET_AWARE_SINCE = (2, 30, 7)
+"""The first NCCL that looks which of a rank's HCAs is in the subnet of a peer's."""
+
+LARGEST_PLAIN_RING = 3
+"""In a larger ring NCCL's tree is set up between nodes that no cable connects, unless NCCL was built to leave it out."""
+
+Links = dict[str, dict[str, Use]]
+"""By network: by host, the rail that is used there; two hosts in each, every rail once."""
+
+
+class Interface(t.NamedTuple):
+    """An interface that is no rail, and its address in the network that all nodes share."""
+
+    name: str
+    address: str
+    network: str
+    wireless: bool
+
+
+def links(order: t.Sequence[str], rails: Rails) -> Links:
+    """Return the networks in which exactly two hosts are, in the order of the hosts and their rails."""
+    members: dict[str, dict[str, list[Use]]] = {}
+    for host in order:
+        for device in rails[host]:
+            for entry in device["ipv4"]:
+                use = Use(device, entry["address"], entry["network"])
+                members.setdefault(entry["network"], {}).setdefault(host, []).append(use)
+    found: Links = {}
+    taken: set[tuple[str, str]] = set()
+    for network, by_host in members.items():
+        free = {host: next((use for use in uses if (host, use.name) not in taken), None) for host, uses in by_host.items()}
+        uses = {host: use for host, use in free.items() if use is not None}
+        if len(by_host) == len(uses) == 2:
+            found[network] = uses
+            taken.update((host, use.name) for host, use in uses.items())
+    return found
+
+
+def ring_order(order: t.Sequence[str], found: Links) -> t.Optional[list[str]]:
+    """Return the hosts as they follow each other in the ring: the first of `order`, then that neighbour of it which is earlier in `order`.
+
+    None unless every host has exactly two neighbours and all are in one ring of three or more.
+    """
+    neighbours: dict[str, set[str]] = {host: set() for host in order}
+    for by_host in found.values():
+        for host in by_host:
+            neighbours[host].update(set(by_host) - {host})
+    if len(order) < 3 or any(len(peers) != 2 for peers in neighbours.values()):
+        return None
+    ring = [order[0]]
+    while True:
+        after = next((host for host in order if host in neighbours[ring[-1]] and host not in ring), None)
+        if after is None:
+            return ring if len(ring) == len(order) else None
+        ring.append(after)
+
+
+def uses_of(host: str, rails: Rails, found: Links) -> list[Use]:
+    """Return the rails of a host that are in one of the networks, in the order of its devices."""
+    uses = {by_host[host].name: by_host[host] for by_host in found.values() if host in by_host}
+    names = [f"{device['device']}:{device['port']}" for device in rails[host]]
+    return [uses[name] for name in names if name in uses]
+
+
+def control_path(order: t.Sequence[str], observations: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, Interface]:
+    """Return each host's interface in one network, outside the rails, that all hosts share; empty if there is none.
+
+    A wired network goes before a wireless one. Bridges of containers have the same address on every node, which tells them from a network.
+    """
+    candidates = {host: _interfaces(observations[host]) for host in order}
+    shared: list[dict[str, Interface]] = []
+    for first in candidates[order[0]]:
+        members = {host: next((i for i in candidates[host] if i.network == first.network), None) for host in order}
+        found = {host: interface for host, interface in members.items() if interface is not None}
+        if len(found) == len(order) == len({interface.address for interface in found.values()}):
+            shared.append(found)
+    return min(shared, key=lambda found: any(interface.wireless for interface in found.values()), default={})
+
+
+def _interfaces(observation: t.Mapping[str, t.Any]) -> list[Interface]:
+    return [
+        Interface(interface["name"], entry["address"], entry["network"], bool(interface["wireless"]))
+        for interface in observation.get("interfaces", [])
+        for entry in interface["ipv4"]
+        if interface["carrier"] and not entry["address"].startswith("127.")
+    ]
+
+
+def ring_findings(ring: t.Sequence[str], rails: Rails, found: Links, control: t.Mapping[str, Interface]) -> list[Finding]:
+    """Return what is wrong with a ring, and a warning for each rail that is not used."""
+    findings = []
+    if not control:
+        findings.append(
+            planned(
+                "ring.no-control-path",
+                None,
+                f"{len(ring)} nodes in a ring ({' - '.join(ring)}) and no network beside the rails that all of them share",
+                "one more network with an address on every node: nodes that are not neighbours reach each other over it",
+                "connect each node's enP7s7 to one switch or router, and give it an address there",
+            )
+        )
+    elif any(interface.wireless for interface in control.values()):
+        listing = ", ".join(f"{host} {interface.name} {interface.address}" for host, interface in control.items())
+        wanted, remedy = "a wired network for it", "connect each node's enP7s7 to one switch or router"
+        findings.append(planned("ring.wireless-control-path", None, f"the nodes share only a wireless network ({listing})", wanted, remedy))
+    lengths = {network.split("/")[1] for network in found}
+    if len(lengths) > 1:
+        listing, wanted = ", ".join(sorted(found)), "one prefix length for all: NCCL compares subnets by one length"
+        findings.append(
+            planned("ring.prefix-lengths", None, f"networks {listing}", wanted, "address all cables alike, 10.0.1.0/24 and so on")
+        )
+    for host in ring:
+        used = {use.name for use in uses_of(host, rails, found)}
+        for device in rails[host]:
+            if f"{device['device']}:{device['port']}" not in used:
+                networks = [entry["network"] for entry in device["ipv4"]]
+                findings.append(
+                    planned(
+                        "rail.unshared",
+                        host,
+                        f"{describe(device)}, in a network that is not one cable's: the rail is not used",
+                        f"one rail of the node at the cable's other end in {networks[0]}, and of no third node",
+                        "give both ends of each cable addresses in a network of its own",
+                    )
+                )
+    return findings
+
+
+def nccl_findings(hosts: t.Sequence[str], nccl: str, rings: bool) -> list[Finding]:
+    """Return why the NCCL that will run can't connect this ring; `rings` says that it was built for rings of more than three nodes."""
+    since = ".".join(map(str, SUBNET_AWARE_SINCE))
+    ring = f"{len(hosts)} nodes in a ring ({' - '.join(hosts)})"
+    otherwise = "connect the nodes by a switch, or make a group of two nodes that are cabled to each other"
+    if tuple(int(part) for part in re.findall(r"\d+", nccl)[:3]) < SUBNET_AWARE_SINCE:
+        return [
+            planned(
+                "ring.nccl-version",
+                None,
+                f"{ring} and NCCL {nccl}, which takes HCAs without regard to the subnet that they are in",
+                f"NCCL {since} or newer, which has NCCL_IB_SUBNET_AWARE_ROUTING",
+                f"choose a recipe with such an NCCL; or {otherwise}",
+            )
+        ]
+    if len(hosts) > LARGEST_PLAIN_RING and not rings:
+        return [
+            planned(
+                "ring.nccl-trees",
+                None,
+                f"{ring} and an NCCL that sets up trees, between nodes that no cable connects",
+                "an NCCL that was built to leave them out",
+                f"if the recipe's image has one, say so with nccl.rings: true in the recipe; otherwise {otherwise}",
+            )
+        ]
+    return []
+
+
+def environment(uses: t.Sequence[Use]) -> dict[str, str]:
+    """Return the variables without which NCCL does not connect a ring; they replace those of `_plan.environment`.
+
+    NCCL must take the HCA that is in the neighbour's subnet, and not one of two that it has merged into one; and no algorithm but
+    the ring works, because trees connect nodes that no cable connects. A rank receives over one port and sends over the other.
+    """
+    return {
+        "NCCL_IB_SUBNET_AWARE_ROUTING": "1",
+        "NCCL_IB_SUBNET_PREFIX_LEN": uses[0].network.split("/")[1],
+        "NCCL_IB_MERGE_NICS": "0",
+        "NCCL_NET_PLUGIN": "none",
+        "NCCL_ALGO": "Ring",
+        "NCCL_CROSS_NIC": "1",
+    }
