@@ -36,9 +36,12 @@ def explain(plan: t.Mapping[str, t.Any]) -> list[str]:
 def _ring(plan: t.Mapping[str, t.Any]) -> list[str]:
     if plan["topology"] != "ring":
         return []
-    names = list(dict.fromkeys(node["socket_ifname"] for node in plan["nodes"].values()))
     cables = " - ".join([*plan["nodes"], next(iter(plan["nodes"]))])
-    return [f"cabled {cables}: ranks follow the cables, and find each other over {', '.join(names)}, because only neighbours share a rail"]
+    beside = [node["socket_ifname"] for node in plan["nodes"].values() if node["host_ip"] not in [rail["ipv4"] for rail in node["rails"]]]
+    if not beside:
+        return [f"cabled {cables}: ranks follow the cables, and share no network over which to find each other"]
+    names = ", ".join(dict.fromkeys(beside))
+    return [f"cabled {cables}: ranks follow the cables, and find each other over {names}, because no rail can be reached from all of them"]
 
 
 def _or_dash(value: t.Any) -> str:

@@ -92,6 +92,7 @@ def render(
     problems = _recipe.override_problems(recipe)
     if problems:
         raise LaunchError("\n".join(["serve_extra_arguments and serve_extra_environment do not fit the recipe:", *problems]))
+    _refuse_contradictions(recipe, plan["topology"], host, node["env"])
     argv_common = _argv_common(recipe, plan, model)
     argv_rank = ["--node-rank", str(node["rank"])]
     argv_rank += ["--headless"] if node["rank"] else ["--host", str(api["address"]), "--port", str(api["port"])]
@@ -128,6 +129,7 @@ def render(
         "command": [*recipe["image"]["entrypoint"][1:], *argv_common, *argv_rank],
         "env_unset": env_unset,
         "rails": [{key: rail[key] for key in ("device", "port", "netdev", "ipv4")} for rail in node["rails"]],
+        "control": _control(node),
         "rail_wait_seconds": rail_wait_seconds,
         "host_ip": node["host_ip"],
         "master_addr": plan["master_addr"],
@@ -151,6 +153,25 @@ def render(
         "launch": launch,
         "static_env": static_env,
     }
+
+
+def _refuse_contradictions(recipe: dict[str, t.Any], topology: str, host: str, planned: dict[str, str]) -> None:
+    """What the plan sets replaces what a recipe sets, and nobody would notice."""
+    environment = recipe["environment"]
+    unequal = sorted(name for name in planned if name in environment and planned[name] != str(environment[name]))
+    if unequal:
+        listing = ", ".join(f"{name}={environment[name]} (here {planned[name]})" for name in unequal)
+        raise LaunchError(
+            f"recipe {recipe['name']} or serve_extra_environment sets {listing}, which the {topology} of {host} needs otherwise; "
+            "take them away with null in serve_extra_environment"
+        )
+
+
+def _control(node: dict[str, t.Any]) -> t.Optional[dict[str, str]]:
+    """The interface by which the other ranks find this one, where that is no rail."""
+    if node["host_ip"] in [rail["ipv4"] for rail in node["rails"]]:
+        return None
+    return {"netdev": node["socket_ifname"], "ipv4": node["host_ip"]}
 
 
 def _argv_common(recipe: dict[str, t.Any], plan: dict[str, t.Any], model: dict[str, t.Any]) -> list[str]:

@@ -12,10 +12,11 @@ import json
 import typing as t
 
 from . import _gid, _ring
+from ._control import Interface, control_path
 from ._findings import Finding, did_you_mean, errors
 from ._plan_checks import address_findings, machine_findings, network_findings, port_findings
 from ._plan_ids import planned
-from ._rails import Rails, Use, common_rails, no_common_finding, rails_of, redundant_findings, unused_findings, without_redundant
+from ._rails import Rails, Use, choose, common_rails, no_common_finding, rails_of, unchosen_findings, unused_findings
 
 SCHEMA = 1
 
@@ -39,7 +40,7 @@ class Wiring(t.NamedTuple):
 
     topology: t.Optional[str]
     uses: dict[str, list[Use]]
-    paths: dict[str, _ring.Interface]
+    paths: dict[str, Interface]
     findings: list[Finding]
 
 
@@ -95,18 +96,21 @@ def plan(
 
 
 def _wiring(ranks: t.Sequence[str], rails: Rails, observations: Observations) -> Wiring:
-    common, redundant = without_redundant(common_rails(ranks, rails))
-    if common:
-        findings = redundant_findings(common, redundant) + unused_findings(ranks, rails, {**common, **redundant}) + network_findings(common)
-        uses = {host: [members[host] for members in common.values()] for host in ranks}
-        return Wiring("pair" if len(ranks) == 2 else "switch", uses, {}, findings)
-    links = _ring.links(ranks, rails)
-    ring = _ring.ring_order(ranks, links)
-    if ring is None:
+    if len(ranks) > 2:
+        cables = _ring.cables(ranks, rails)
+        if cables.findings:
+            return Wiring(None, {}, {}, cables.findings)
+        ring = _ring.ring_order(ranks, cables.links)
+        if ring is not None:
+            paths, findings = control_path(ring, observations)
+            findings = findings + _ring.ring_findings(ring, rails, cables.links) + network_findings(cables.links)
+            return Wiring("ring", {host: _ring.uses_of(host, rails, cables.links) for host in ring}, paths, findings)
+    chosen = choose(common_rails(ranks, rails))
+    if not chosen.used:
         return Wiring(None, {}, {}, [no_common_finding(ranks, rails)])
-    paths = _ring.control_path(ring, observations)
-    findings = _ring.ring_findings(ring, rails, links, paths) + network_findings(links)
-    return Wiring("ring", {host: _ring.uses_of(host, rails, links) for host in ring}, paths, findings)
+    findings = unchosen_findings(chosen) + unused_findings(ranks, rails, chosen) + network_findings(chosen.used)
+    uses = {host: [members[host] for members in chosen.used.values()] for host in ranks}
+    return Wiring("pair" if len(ranks) == 2 else "switch", uses, {}, findings)
 
 
 def _host_findings(hosts: t.Sequence[str], head: t.Optional[str]) -> list[Finding]:
@@ -141,7 +145,7 @@ def _speechless(findings: t.Iterable[Finding]) -> bool:
 
 
 def _node(
-    host: str, rank: int, uses: t.Sequence[Use], path: t.Optional[_ring.Interface], topology: t.Optional[str]
+    host: str, rank: int, uses: t.Sequence[Use], path: t.Optional[Interface], topology: t.Optional[str]
 ) -> tuple[dict[str, t.Any], list[Finding]]:
     choice = _gid.choose([{**use.device, "planned_ipv4": use.address} for use in uses])
     address, name = (path.address, path.name) if path else (uses[0].address, uses[0].device["netdev"])

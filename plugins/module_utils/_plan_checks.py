@@ -12,11 +12,9 @@ import typing as t
 
 from ._findings import Finding
 from ._plan_ids import planned
-from ._rails import Common, Device, Rails, describe
+from ._rails import FULL_RATE_GBPS, LINK_LOCAL, Common, Device, Rails, describe
 
-FULL_RATE_GBPS = 200
 JUMBO_MTU = 9000
-_LINK_LOCAL = ipaddress.IPv4Network("169.254.0.0/16")
 
 
 def port_findings(host: str, devices: t.Sequence[Device]) -> list[Finding]:
@@ -120,8 +118,8 @@ def _macs(observation: t.Mapping[str, t.Any]) -> t.Iterator[tuple[str, str]]:
     for device in observation["devices"]:
         if device["mac"]:
             yield device["netdev"], device["mac"].lower()
-    for interface in observation.get("interfaces", []):
-        mac = (interface["mac"] or "").lower()
+    for interface in observation.get("interfaces") or []:
+        mac = (interface.get("mac") or "").lower()
         if mac.strip("0:") and not int(mac[:2], 16) & 0b11:
             yield interface["name"], mac
 
@@ -173,7 +171,7 @@ def network_findings(common: Common) -> list[Finding]:
                         "use a cable for 200 Gb/s or more; on a switch, set the port to 200 Gb/s instead of automatic",
                     )
                 )
-            if ipaddress.IPv4Address(use.address) in _LINK_LOCAL:
+            if ipaddress.IPv4Address(use.address) in LINK_LOCAL:
                 found.append(
                     planned(
                         "address.link-local",

@@ -65,13 +65,24 @@ IDS = {
     ),
     "rail.redundant": Meaning(
         "info",
-        "a second cable between the same nodes: it shares the links between card and processor with the first, and is not used",
-        "nothing; take the cable out, or use it for a ring of three",
+        "a second cable at the full rate shares the links between card and processor with the first, and is not used",
+        "nothing: one cable is as fast as two",
+    ),
+    "rail.crossed": Meaning(
+        "warning",
+        "nodes have the same two networks on their devices in different order, and one is not used: NCCL connects the n-th with the n-th",
+        "exchange the addresses of the two interfaces on one of the nodes",
+    ),
+    "rail.crossed-ports": Meaning(
+        "error",
+        "of the two networks of one port, one leads to one port and one to another, which no cable does",
+        "correct the addresses: both networks of a port belong to the two functions of one port at the cable's other end",
     ),
     "topology.unsupported": Meaning(
         "error",
         "every node reaches the others, but some only through others, and they are not in a ring: a chain, or a star",
-        "close the chain to a ring, connect the nodes by a switch, or make a group of two nodes that are cabled to each other",
+        "give both ends of each cable one prefix length, close the chain to a ring, connect the nodes by a switch, or make a group of two "
+        "nodes that are cabled to each other",
     ),
     "ring.nccl-version": Meaning(
         "error",
@@ -85,7 +96,7 @@ IDS = {
     ),
     "ring.no-control-path": Meaning(
         "error",
-        "the nodes are in a ring and share no network beside the rails: those that are not neighbours can't reach each other",
+        "the nodes are in a ring and share no network beside the rails: no address of a rail can be reached from all of them",
         "connect each node's `enP7s7` to one switch or router, and give it an address there",
     ),
     "ring.wireless-control-path": Meaning(

@@ -10,10 +10,14 @@ A rail is one Ethernet port of an RDMA device that is active and has a network i
 
 from __future__ import annotations
 
+import ipaddress
 import typing as t
 
 from ._findings import Finding
 from ._plan_ids import planned
+
+FULL_RATE_GBPS = 200
+LINK_LOCAL = ipaddress.IPv4Network("169.254.0.0/16")
 
 Device = t.Mapping[str, t.Any]
 Rails = t.Mapping[str, t.Sequence[Device]]
@@ -41,6 +45,15 @@ def rails_of(devices: t.Iterable[Device]) -> list[Device]:
     return [d for d in devices if d["link_layer"] == "Ethernet" and d["state"] == "ACTIVE" and d["netdev"] and d["ipv4"]]
 
 
+def entries_of(device: Device, hosts: int) -> list[t.Mapping[str, t.Any]]:
+    """Return the addresses of a rail that say which others it reaches.
+
+    Between more than two hosts that is none that the interface gave itself: 169.254.0.0/16 is at the end of every cable.
+    """
+    entries: list[t.Mapping[str, t.Any]] = device["ipv4"]
+    return [entry for entry in entries if hosts == 2 or ipaddress.IPv4Address(entry["address"]) not in LINK_LOCAL]
+
+
 def describe(device: Device) -> str:
     """Return ``rocep1s0f0:1 enp1s0f0np0 10.0.0.1/24`` with every address."""
     addresses = ", ".join(f"{entry['address']}/{entry['prefix_length']}" for entry in device["ipv4"]) or "without IPv4"
@@ -54,7 +67,8 @@ def common_rails(order: t.Sequence[str], rails: Rails) -> Common:
     """
     found: Common = {}
     used = {host: set[int]() for host in order}
-    for network in dict.fromkeys(entry["network"] for device in rails[order[0]] for entry in device["ipv4"]):
+    hosts = len(order)
+    for network in dict.fromkeys(entry["network"] for device in rails[order[0]] for entry in entries_of(device, hosts)):
         members = {host: _member(rails[host], network, used[host]) for host in order}
         if all(members.values()):
             found[network] = {}
@@ -74,43 +88,91 @@ def _member(devices: t.Sequence[Device], network: str, used: set[int]) -> t.Opti
     return None
 
 
-def without_redundant(common: Common) -> tuple[Common, Common]:
-    """Return the networks that add bandwidth, and those that don't: a port's two functions have a link to the processor each, which they
-    share with the functions of the other port, so that a second cable between the same nodes adds nothing.
+class Chosen(t.NamedTuple):
+    """Of the networks that all hosts share: those that are used, and why the others are not."""
+
+    used: Common
+    redundant: Common
+    crossed: Common
+
+
+def choose(common: Common) -> Chosen:
+    """Choose the networks that add bandwidth and that NCCL can use together, those of the head's first port before the others.
+
+    A port's two functions have a link to the processor each, which they share with the functions of the other port: a second cable adds
+    nothing to one at the full rate. NCCL takes a rank's HCAs in the order of PCI and connects the n-th with the n-th: all ranks must
+    have the networks in one order.
     """
-    kept: Common = {}
-    redundant: Common = {}
-    for network, members in common.items():
-        taken = [{_slot(before[host].device) for before in kept.values()} for host in members]
-        shares = [_slot(use.device) in slots for use, slots in zip(members.values(), taken)]
-        (redundant if all(shares) else kept)[network] = members
-    return kept, redundant
+    chosen = Chosen({}, {}, {})
+    head_first = sorted(common.items(), key=lambda item: _cage_rank(common, next(iter(item[1].values())).device))
+    for network, members in head_first:
+        sharers = [_sharer(chosen.used, host, use) for host, use in members.items()]
+        if all(sharer is not None and (sharer.device["rate_gbps"] or FULL_RATE_GBPS) >= FULL_RATE_GBPS for sharer in sharers):
+            chosen.redundant[network] = members
+        elif any(not _same_order(members, before) for before in chosen.used.values()):
+            chosen.crossed[network] = members
+        else:
+            chosen.used[network] = members
+    return chosen._replace(used={network: common[network] for network in common if network in chosen.used})
 
 
-def _slot(device: Device) -> t.Optional[str]:
+def _cage_rank(common: Common, device: Device) -> int:
+    """Whether a port is the head's first, second and so on, of those that are in a common network."""
+    names = [next(iter(members.values())).device["phys_port_name"] for members in common.values()]
+    return list(dict.fromkeys(names)).index(device["phys_port_name"])
+
+
+def _slot(device: Device) -> str:
     """``0000:01:00`` of ``0000:01:00.1``; the device's own name where it is on no PCI bus."""
     return str(device["pci_address"] or device["device"]).rsplit(".", 1)[0]
 
 
-def redundant_findings(kept: Common, redundant: Common) -> list[Finding]:
-    """Return what is to be known of the rails of a second cable."""
+def _sharer(used: Common, host: str, use: Use) -> t.Optional[Use]:
+    return next((members[host] for members in used.values() if _slot(members[host].device) == _slot(use.device)), None)
+
+
+def _same_order(members: t.Mapping[str, Use], before: t.Mapping[str, Use]) -> bool:
+    return len({_pci(members[host]) > _pci(before[host]) for host in members}) == 1
+
+
+def _pci(use: Use) -> tuple[str, int]:
+    return str(use.device["pci_address"] or use.device["device"]), use.device["port"]
+
+
+def unchosen_findings(chosen: Chosen) -> list[Finding]:
+    """Return what is to be known of the rails in networks that all nodes share and that are not used."""
     found = []
-    for members in redundant.values():
+    for members in chosen.redundant.values():
         for host, use in members.items():
-            sharer = next(uses[host] for uses in kept.values() if _slot(uses[host].device) == _slot(use.device))
-            listing = f"{describe(use.device)}: shares its PCIe link with {sharer.name}, and is not used"
-            remedy = "nothing; the cable may stay, or connect a third node"
-            found.append(planned("rail.redundant", host, listing, "one cable between the same nodes, which is as fast as two", remedy))
+            sharer = _sharer(chosen.used, host, use)
+            listing = f"{describe(use.device)}: shares its PCIe link with {sharer.name if sharer else 'another'}, and is not used"
+            found.append(planned("rail.redundant", host, listing, "one cable at 200 Gb/s, which is as fast as two", "nothing"))
+    for network, members in chosen.crossed.items():
+        before = next(uses for uses in chosen.used.values() if not _same_order(members, uses))
+        order = "; ".join(
+            f"{host}: " + ", ".join(f"{use.network} on {use.device['netdev']}" for use in sorted((before[host], members[host]), key=_pci))
+            for host in members
+        )
+        found.append(
+            planned(
+                "rail.crossed",
+                None,
+                f"networks in different order of their devices ({order}): {network} is not used, its bandwidth is lost",
+                "the same order on every node, because NCCL connects the n-th HCA of a rank with the n-th of another",
+                "exchange the addresses of the two interfaces on the nodes that differ",
+            )
+        )
     return found
 
 
-def unused_findings(order: t.Sequence[str], rails: Rails, common: Common) -> list[Finding]:
-    """Return a warning for each rail that none of the networks uses, because its network is taken or not on every node."""
+def unused_findings(order: t.Sequence[str], rails: Rails, chosen: Chosen) -> list[Finding]:
+    """Return a warning for each rail that is in none of the networks that all share, or not the first one of its node there."""
     found = []
     for host in order:
-        uses = [members[host] for members in common.values()]
+        uses = [members[host] for members in chosen.used.values()]
+        told = [members[host] for members in (*chosen.redundant.values(), *chosen.crossed.values())]
         for device in rails[host]:
-            if any(use.device is device for use in uses):
+            if any(use.device is device for use in (*uses, *told)):
                 continue
             networks = [entry["network"] for entry in device["ipv4"]]
             taken = next((use for use in uses if use.network in networks), None)
@@ -151,7 +213,8 @@ def no_common_finding(order: t.Sequence[str], rails: Rails) -> Finding:
             None,
             f"{len(order)} nodes that reach each other only through others, and not in a ring ({listing})",
             "two nodes on one cable, a ring in which each cable has its own networks, or a rail of every node in one network (a switch)",
-            "close the chain to a ring, connect the nodes by a switch, or make a group of two nodes that are cabled to each other",
+            "give both ends of each cable addresses in one network with one prefix length, or close the chain to a ring, connect the nodes "
+            "by a switch, or make a group of two nodes that are cabled to each other",
         )
     return planned(
         "rail.no-common",
@@ -163,7 +226,7 @@ def no_common_finding(order: t.Sequence[str], rails: Rails) -> Finding:
 
 
 def _connected(order: t.Sequence[str], rails: Rails) -> bool:
-    networks = {host: {entry["network"] for device in rails[host] for entry in device["ipv4"]} for host in order}
+    networks = {host: {entry["network"] for device in rails[host] for entry in entries_of(device, len(order))} for host in order}
     reached, waiting = {order[0]}, [order[0]]
     while waiting:
         here = networks[waiting.pop()]

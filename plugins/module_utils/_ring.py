@@ -3,20 +3,21 @@
 # SPDX-License-Identifier: BSD-2-Clause
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
-"""Nodes that are cabled in a ring: who is next to whom, over which rails, and by which other network they all reach each other.
+"""Nodes that are cabled in a ring: who is next to whom, and over which rails.
 
 In a ring every network is one cable's: two nodes are in it. A node reaches its two neighbours by its rails, and the others not at all,
-because RoCE does not follow IP forwarding. What all ranks must be able to say to all others goes over another network.
+because RoCE does not follow IP forwarding.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 import typing as t
 
 from ._findings import Finding
 from ._plan_ids import planned
-from ._rails import Rails, Use, describe
+from ._rails import Rails, Use, describe, entries_of
 
 SUBNET_AWARE_SINCE = (2, 30, 7)
 """The first NCCL that looks which of a rank's HCAs is in the subnet of a peer's."""
@@ -28,32 +29,85 @@ Links = dict[str, dict[str, Use]]
 """By network: by host, the rail that is used there; two hosts in each, every rail once."""
 
 
-class Interface(t.NamedTuple):
-    """An interface that is no rail, and its address in the network that all nodes share."""
-
-    name: str
-    address: str
-    network: str
-    wireless: bool
+Port = tuple[str, str]
+"""A host, and which of its cages."""
 
 
-def links(order: t.Sequence[str], rails: Rails) -> Links:
-    """Return the networks in which exactly two hosts are, in the order of the hosts and their rails."""
+class Cables(t.NamedTuple):
+    """The networks that belong to a cable, and what speaks against the others."""
+
+    links: Links
+    findings: list[Finding]
+
+
+def cables(order: t.Sequence[str], rails: Rails) -> Cables:
+    """Return the networks in which exactly two hosts are, as far as they fit to cables: one cable joins one port to one other.
+
+    Of several ports that a port's networks lead to, the one is taken to which most of them do. Where that is undecided it is an error.
+    """
     members: dict[str, dict[str, list[Use]]] = {}
     for host in order:
         for device in rails[host]:
-            for entry in device["ipv4"]:
+            for entry in entries_of(device, len(order)):
                 use = Use(device, entry["address"], entry["network"])
                 members.setdefault(entry["network"], {}).setdefault(host, []).append(use)
+    edges: dict[tuple[Port, Port], Links] = {}
+    for network, by_host in members.items():
+        if len(by_host) == 2:
+            (one, uses), (other, theirs) = by_host.items()
+            for use, their in itertools.product(uses, theirs):
+                edges.setdefault(((one, cage(use.device)), (other, cage(their.device))), {})[network] = {one: use, other: their}
+    findings = _crossed(edges)
+    found: Links = {}
+    taken: set[Port] = set()
+    for edge in sorted(edges, key=lambda edge: -len(edges[edge])):
+        if not taken & set(edge):
+            taken.update(edge)
+            found.update(_once(edges[edge]))
+    return Cables({network: found[network] for network in members if network in found}, findings)
+
+
+def cage(device: t.Mapping[str, t.Any]) -> str:
+    """Which cage a port is, by what its driver says, else by the number of its PCI function."""
+    if device["phys_switch_id"] and device["phys_port_name"]:
+        return f"{device['phys_switch_id']} {device['phys_port_name']}"
+    return str(device["pci_address"] or device["device"]).rsplit(".", 1)[-1]
+
+
+def _once(networks: Links) -> Links:
+    """The networks of a cable, no rail twice."""
     found: Links = {}
     taken: set[tuple[str, str]] = set()
-    for network, by_host in members.items():
-        free = {host: next((use for use in uses if (host, use.name) not in taken), None) for host, uses in by_host.items()}
-        uses = {host: use for host, use in free.items() if use is not None}
-        if len(by_host) == len(uses) == 2:
+    for network, uses in networks.items():
+        names = {(host, use.name) for host, use in uses.items()}
+        if not taken & names:
+            taken |= names
             found[network] = uses
-            taken.update((host, use.name) for host, use in uses.items())
     return found
+
+
+def _crossed(edges: t.Mapping[tuple[Port, Port], Links]) -> list[Finding]:
+    findings = []
+    for port in dict.fromkeys(port for edge in edges for port in edge):
+        mine = [edge for edge in edges if port in edge]
+        most = max(len(edges[edge]) for edge in mine)
+        best = [edge for edge in mine if len(edges[edge]) == most]
+        if len(best) < 2:
+            continue
+        host = port[0]
+        uses = [(uses[host], next(peer for peer in uses if peer != host)) for edge in best for uses in edges[edge].values()]
+        listing = ", ".join(f"{use.device['netdev']} {use.address} in {use.network} with {peer}" for use, peer in uses)
+        netdevs = " and ".join(dict.fromkeys(use.device["netdev"] for use, _peer in uses))
+        findings.append(
+            planned(
+                "rail.crossed-ports",
+                host,
+                f"the networks of one port lead to different ports ({listing})",
+                "both networks of a port with the two functions of one port at the cable's other end",
+                f"correct the addresses of {netdevs}, or of the ports that they lead to",
+            )
+        )
+    return findings
 
 
 def ring_order(order: t.Sequence[str], found: Links) -> t.Optional[list[str]]:
@@ -82,47 +136,9 @@ def uses_of(host: str, rails: Rails, found: Links) -> list[Use]:
     return [uses[name] for name in names if name in uses]
 
 
-def control_path(order: t.Sequence[str], observations: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, Interface]:
-    """Return each host's interface in one network, outside the rails, that all hosts share; empty if there is none.
-
-    A wired network goes before a wireless one. Bridges of containers have the same address on every node, which tells them from a network.
-    """
-    candidates = {host: _interfaces(observations[host]) for host in order}
-    shared: list[dict[str, Interface]] = []
-    for first in candidates[order[0]]:
-        members = {host: next((i for i in candidates[host] if i.network == first.network), None) for host in order}
-        found = {host: interface for host, interface in members.items() if interface is not None}
-        if len(found) == len(order) == len({interface.address for interface in found.values()}):
-            shared.append(found)
-    return min(shared, key=lambda found: any(interface.wireless for interface in found.values()), default={})
-
-
-def _interfaces(observation: t.Mapping[str, t.Any]) -> list[Interface]:
-    return [
-        Interface(interface["name"], entry["address"], entry["network"], bool(interface["wireless"]))
-        for interface in observation.get("interfaces", [])
-        for entry in interface["ipv4"]
-        if interface["carrier"] and not entry["address"].startswith("127.")
-    ]
-
-
-def ring_findings(ring: t.Sequence[str], rails: Rails, found: Links, control: t.Mapping[str, Interface]) -> list[Finding]:
+def ring_findings(ring: t.Sequence[str], rails: Rails, found: Links) -> list[Finding]:
     """Return what is wrong with a ring, and a warning for each rail that is not used."""
     findings = []
-    if not control:
-        findings.append(
-            planned(
-                "ring.no-control-path",
-                None,
-                f"{len(ring)} nodes in a ring ({' - '.join(ring)}) and no network beside the rails that all of them share",
-                "one more network with an address on every node: nodes that are not neighbours reach each other over it",
-                "connect each node's enP7s7 to one switch or router, and give it an address there",
-            )
-        )
-    elif any(interface.wireless for interface in control.values()):
-        listing = ", ".join(f"{host} {interface.name} {interface.address}" for host, interface in control.items())
-        wanted, remedy = "a wired network for it", "connect each node's enP7s7 to one switch or router"
-        findings.append(planned("ring.wireless-control-path", None, f"the nodes share only a wireless network ({listing})", wanted, remedy))
     lengths = {network.split("/")[1] for network in found}
     if len(lengths) > 1:
         listing, wanted = ", ".join(sorted(found)), "one prefix length for all: NCCL compares subnets by one length"

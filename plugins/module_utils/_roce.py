@@ -177,6 +177,7 @@ def _interface(sysfs: Sysfs, name: str, ipv4: t.Mapping[str, list[Record]], rout
         **_link(sysfs, name),
         "speed_mbps": speed if speed and speed > 0 else None,  # -1: unknown
         "wireless": any(sysfs.is_directory(*_NET, name, part) for part in ("wireless", "phy80211")),
+        "physical": sysfs.is_directory(*_NET, name, "device"),
         "ipv4": ipv4.get(name, []),
         "default_route": any(_is_default(route, name) for route in routes),
     }

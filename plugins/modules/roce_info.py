@@ -172,7 +172,8 @@ devices:
 interfaces:
   description:
     - Every other network interface, by name.
-    - Each has C(name), C(mac), C(mtu), C(operstate), C(carrier), C(speed_mbps), C(wireless), C(ipv4) and C(default_route).
+    - Each has C(name), C(mac), C(mtu), C(operstate), C(carrier), C(speed_mbps), C(wireless), C(physical), C(ipv4) and C(default_route).
+    - C(physical) is false for bridges, tunnels and other interfaces that no card is behind.
   returned: success
   type: list
   elements: dict
@@ -184,6 +185,7 @@ interfaces:
       carrier: true
       speed_mbps: 10000
       wireless: false
+      physical: true
       ipv4: [{address: 10.0.0.11, prefix_length: 24, network: 10.0.0.0/24}]
       default_route: true
 ibdev2netdev:

@@ -25,6 +25,7 @@ CONFIGURATION = "/etc/dgx-spark"
 RUNTIME = "/run/dgx-spark"
 DOCKER = "/usr/bin/docker"
 POLL_SECONDS = 2
+DOCKER_SECONDS = 60
 UNAVAILABLE = 69  # EX_UNAVAILABLE: a rail is not there
 UNUSABLE = 78  # EX_CONFIG: the files or the GID table do not allow a start
 
@@ -76,12 +77,26 @@ def missing_rails(planned: list, devices: list) -> tuple[list, list]:
     return present, missing
 
 
+def missing_control(planned: dict | None, interfaces: list) -> list:
+    """One sentence if the ranks are to find each other over an interface beside the rails, and it is not as planned."""
+    if not planned:
+        return []
+    found = next((i for i in interfaces if i["name"] == planned["netdev"]), None)
+    addresses = [entry["address"] for entry in found["ipv4"]] if found else []
+    if found and found["carrier"] and planned["ipv4"] in addresses:
+        return []
+    state = "is not there" if not found else f"has {', '.join(addresses) or 'no IPv4'}{'' if found['carrier'] else ' and no carrier'}"
+    return [f"{planned['netdev']} {state}, wanted {planned['ipv4']}, by which the other ranks find this one"]
+
+
 def wait_for_rails(launch: dict) -> list:
     """The devices of all planned rails, as soon as each is up with its address and the kernel has its GID."""
     seconds = launch["rail_wait_seconds"]
     deadline = time.monotonic() + seconds
     while True:
-        present, missing = missing_rails(launch["rails"], observe()["devices"])
+        observed = observe()
+        present, missing = missing_rails(launch["rails"], observed["devices"])
+        missing += missing_control(launch.get("control"), observed["interfaces"])
         missing += [
             f"rail {d['netdev']}: no RoCE v2 GID for {d['planned_ipv4']} yet"
             for d in present
@@ -110,12 +125,17 @@ def planned_image(launch: dict) -> str:
     name, planned = launch["image"], launch.get("image_id")
     problem = ""
     for reference in filter(None, (name, planned)):
-        answer = subprocess.run([DOCKER, "image", "inspect", "--format", "{{.Id}}", reference], capture_output=True, text=True, check=False)
+        words = [DOCKER, "image", "inspect", "--format", "{{.Id}}", reference]
+        try:
+            answer = subprocess.run(words, capture_output=True, text=True, check=False, timeout=DOCKER_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            raise LaunchFailed(f"Docker has not answered for {DOCKER_SECONDS} s; see systemctl status docker", UNAVAILABLE) from error
         if answer.returncode != 0:
             problem = answer.stderr.strip()
         elif answer.stdout.strip() == planned or not planned:
             return reference
-    raise LaunchFailed(f"image {name} ({planned or 'of any id'}) can't be used: {problem}; run the deploy playbook again", UNAVAILABLE)
+    remedy = "run the deploy playbook again" if "No such image" in problem else "see systemctl status docker"
+    raise LaunchFailed(f"image {name} ({planned or 'of any id'}) can't be used: {problem}; {remedy}", UNAVAILABLE)
 
 
 def run_command(launch: dict, image: str, live: str, unset: list) -> list:

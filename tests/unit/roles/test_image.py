@@ -77,6 +77,10 @@ def test_wheel_by_a_relative_path_is_refused_even_where_the_current_folder_has_i
     assert message == "image_nccl_wheel: found nccl.whl, wanted an absolute path on the controller, such as {{ inventory_dir }}/nccl.whl."
 
 
+def test_wheel_that_not_all_hosts_have_is_left_to_the_message_about_unequal_overlays() -> None:
+    assert refusals(image_nccl_wheel="/x/nccl.whl", __image_local_wheel={"skipped": True}) == []
+
+
 @pytest.mark.parametrize(("exists", "words"), [(True, []), (False, ["image_nccl_wheel: found no file ~/nccl.whl on the controller"])])
 def test_wheel_in_the_home_folder_is_read_there(monkeypatch: pytest.MonkeyPatch, exists: bool, words: list[str]) -> None:
     monkeypatch.setenv("HOME", "/home/me")

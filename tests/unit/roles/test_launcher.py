@@ -99,7 +99,7 @@ def test_another_image_is_never_run(
     launcher: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Any, images: dict[str, str]
 ) -> None:
     docker_with(launcher, tmp_path, images)
-    monkeypatch.setattr(launcher, "observe", lambda: {"devices": [device()]})
+    monkeypatch.setattr(launcher, "observe", lambda: {"devices": [device()], "interfaces": []})
     assert launcher.main(["start", "r"]) == launcher.UNAVAILABLE
     (line,) = capsys.readouterr().err.splitlines()
     assert "image dgx-spark/vllm:k (sha256:1) can't be used: Error: No such image: sha256:1; run the deploy playbook again" in line
@@ -107,7 +107,7 @@ def test_another_image_is_never_run(
 
 def test_a_start_becomes_docker_run_with_todays_settings(launcher: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     seen: dict[str, Any] = {}
-    monkeypatch.setattr(launcher, "observe", lambda: {"devices": [device()]})
+    monkeypatch.setattr(launcher, "observe", lambda: {"devices": [device()], "interfaces": []})
     monkeypatch.setattr(launcher.os, "execve", lambda path, words, environment: seen.update(words=words, environment=environment))
     monkeypatch.setenv("HOST_IP", "10.0.0.1")
     assert launcher.main(["start", "r"]) == 0
@@ -139,7 +139,7 @@ def test_a_start_becomes_docker_run_with_todays_settings(launcher: Any, monkeypa
 def test_a_rail_that_is_not_as_planned_is_named(
     launcher: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any, devices: list, text: str
 ) -> None:
-    monkeypatch.setattr(launcher, "observe", lambda: {"devices": devices})
+    monkeypatch.setattr(launcher, "observe", lambda: {"devices": devices, "interfaces": []})
     assert launcher.main(["start", "r"]) == launcher.UNAVAILABLE
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
@@ -147,7 +147,7 @@ def test_a_rail_that_is_not_as_planned_is_named(
 
 
 def test_a_rail_that_comes_late_is_waited_for(launcher: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = [{"devices": []}, {"devices": [device()]}]
+    answers = [{"devices": [], "interfaces": []}, {"devices": [device()], "interfaces": []}]
     monkeypatch.setattr(launcher, "observe", lambda: answers.pop(0))
     monkeypatch.setattr(launcher, "POLL_SECONDS", 0)
     assert [d["device"] for d in launcher.wait_for_rails({**LAUNCH, "rail_wait_seconds": 60})] == ["rocep1s0f0"]
@@ -166,3 +166,41 @@ def test_a_file_that_can_not_be_used_is_named(launcher: Any, tmp_path: Path, cap
 @pytest.mark.parametrize("words", [[], ["start"], ["jump", "r"], ["start", "r", "x"]])
 def test_other_words_are_refused(launcher: Any, words: list[str]) -> None:
     assert launcher.main(words) == 64
+
+
+CONTROL = {**LAUNCH, "control": {"netdev": "enP7s7", "ipv4": "10.9.0.12"}}
+LAN = {"name": "enP7s7", "carrier": True, "ipv4": [{"address": "10.9.0.12", "prefix_length": 24, "network": "10.9.0.0/24"}]}
+
+
+def test_the_interface_beside_the_rails_is_waited_for_too(launcher: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [{"devices": [device()], "interfaces": []}, {"devices": [device()], "interfaces": [LAN]}]
+    monkeypatch.setattr(launcher, "observe", lambda: answers.pop(0))
+    monkeypatch.setattr(launcher, "POLL_SECONDS", 0)
+    assert [d["device"] for d in launcher.wait_for_rails({**CONTROL, "rail_wait_seconds": 60})] == ["rocep1s0f0"]
+    assert answers == []
+
+
+@pytest.mark.parametrize(
+    ("interfaces", "text"),
+    [
+        ([], "enP7s7 is not there, wanted 10.9.0.12"),
+        ([{**LAN, "ipv4": []}], "enP7s7 has no IPv4, wanted 10.9.0.12"),
+        ([{**LAN, "ipv4": [{"address": "10.9.0.99"}]}], "enP7s7 has 10.9.0.99, wanted 10.9.0.12"),
+        ([{**LAN, "carrier": False}], "enP7s7 has 10.9.0.12 and no carrier"),
+    ],
+)
+def test_an_interface_beside_the_rails_that_is_not_as_planned_is_named(
+    launcher: Any, monkeypatch: pytest.MonkeyPatch, interfaces: list, text: str
+) -> None:
+    monkeypatch.setattr(launcher, "observe", lambda: {"devices": [device()], "interfaces": interfaces})
+    with pytest.raises(launcher.LaunchFailed, match=text):
+        launcher.wait_for_rails(CONTROL)
+
+
+@pytest.mark.parametrize("script", ["echo Cannot connect to the Docker daemon >&2; exit 1", "exec sleep 60"])
+def test_a_docker_that_does_not_answer_is_not_taken_for_a_missing_image(launcher: Any, tmp_path: Path, script: str) -> None:
+    (tmp_path / "docker").write_text(f"#!/bin/sh\n{script}\n")
+    launcher.DOCKER_SECONDS = 0.2 if "sleep" in script else 60
+    with pytest.raises(launcher.LaunchFailed) as failed:
+        launcher.planned_image(LAUNCH)
+    assert "see systemctl status docker" in str(failed.value) and "deploy" not in str(failed.value)

@@ -50,7 +50,7 @@ def node(rank: int) -> dict[str, Any]:
     }
 
 
-PLAN: dict[str, Any] = {"master_addr": "192.168.100.11", "hash": "plan", "nodes": {"ada": node(0), "bob": node(1)}}
+PLAN: dict[str, Any] = {"topology": "pair", "master_addr": "192.168.100.11", "hash": "plan", "nodes": {"ada": node(0), "bob": node(1)}}
 
 
 def render(host: str = "ada", recipe: Any = RECIPE, plan: Optional[dict] = None, **parts: Any) -> dict[str, Any]:
@@ -203,3 +203,24 @@ def test_the_launch_says_whether_the_model_thinks_by_default() -> None:
     assert render()["launch"]["reasoning"] == {"parser": "deepseek_v4", "thinking": True}
     quiet = render(extra_arguments={"default-chat-template-kwargs": {"thinking": False}})
     assert quiet["launch"]["reasoning"] == {"parser": "deepseek_v4", "thinking": False}
+
+
+def ring_node(rank: int) -> dict[str, Any]:
+    beside = {"host_ip": f"10.9.0.{rank + 1}", "socket_ifname": "enP7s7"}
+    found = node(rank)
+    return {**found, **beside, "env": {**found["env"], "NCCL_ALGO": "Ring", "NCCL_IB_MERGE_NICS": "0"}}
+
+
+RING: dict[str, Any] = {**PLAN, "topology": "ring", "nodes": {"ada": ring_node(0), "bob": ring_node(1)}}
+
+
+def test_the_launch_names_what_is_waited_for_beside_the_rails() -> None:
+    assert render()["launch"]["control"] is None
+    assert render("bob", plan=RING)["launch"]["control"] == {"netdev": "enP7s7", "ipv4": "10.9.0.2"}
+
+
+def test_a_variable_that_the_plan_needs_otherwise_is_refused_and_an_equal_one_is_not() -> None:
+    assert render(plan=RING, extra_environment={"NCCL_ALGO": "Ring"})["env"]["NCCL_ALGO"] == "Ring"
+    with pytest.raises(_launch.LaunchError, match=r"sets NCCL_ALGO=Tree \(here Ring\), which the ring of ada needs otherwise") as refused:
+        render(plan=RING, extra_environment={"NCCL_ALGO": "Tree"})
+    assert "null in serve_extra_environment" in str(refused.value)

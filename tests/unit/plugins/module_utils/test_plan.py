@@ -15,7 +15,7 @@ import pytest
 
 from ansible_collections.dgx_spark.vllm.plugins.module_utils import _explain, _findings, _gid
 from ansible_collections.dgx_spark.vllm.plugins.module_utils._plan import UNSET, plan
-from tests.unit.plugins.fixtures.spark import change, observed, spark, table
+from tests.unit.plugins.fixtures.spark import cabled, change, observed, spark, table
 
 
 def cluster(*cages: int, **options: Any) -> dict[str, dict[str, Any]]:
@@ -97,12 +97,37 @@ def test_names_are_those_of_each_node() -> None:
     assert found["findings"] == []
 
 
-def test_rails_are_matched_by_network_in_the_heads_order() -> None:
+def test_rails_are_matched_by_network_and_nccls_order_of_devices() -> None:
     crossed = observed(spark(2, networks=("192.168.101", "192.168.100")))
     found = plan({"spark1": PAIR["spark1"], "spark2": crossed})
-    assert [rail["network"] for rail in found["nodes"]["spark2"]["rails"]] == ["192.168.100.0/24", "192.168.101.0/24"]
+    assert [rail["network"] for rail in found["nodes"]["spark2"]["rails"]] == ["192.168.100.0/24"]
     assert found["nodes"]["spark2"]["socket_ifname"] == "enP2p1s0f0np0"
-    assert found["nodes"]["spark2"]["env"]["NCCL_IB_HCA"] == "=roceP2p1s0f0:1,rocep1s0f0:1"
+    assert found["nodes"]["spark2"]["env"]["NCCL_IB_HCA"] == "=roceP2p1s0f0:1"
+    assert [finding["id"] for finding in found["findings"]] == ["rail.crossed"]
+
+
+@pytest.mark.parametrize(
+    ("second", "rates", "devices"),
+    [
+        (("10.0.2", "10.0.3"), (200, 200), [0, 2]),
+        (("10.0.2", "10.0.3"), (100, 100), [0, 1, 2, 3]),
+        (("10.0.2", "10.0.3"), (100, 200), [0, 1, 2, 3]),  # the second cable is the faster one
+        (("10.0.3", "10.0.2"), (200, 200), [0, 2]),  # its twins are crossed on one node
+    ],
+)
+def test_a_second_cable_is_used_where_the_first_leaves_something_to_it(
+    second: tuple[str, str], rates: tuple[int, int], devices: list[int]
+) -> None:
+    hosts = {}
+    for n, networks in ((1, ("10.0.2", "10.0.3")), (2, second)):
+        hosts[f"spark{n}"] = observed(cabled(n, {0: ("10.0.0", "10.0.1"), 1: networks}))
+        for number, device in enumerate(hosts[f"spark{n}"]["devices"]):
+            device["rate_gbps"] = rates[number % 2]
+    found = plan(hosts)
+    names = [device["device"] for device in hosts["spark1"]["devices"]]
+    for node in found["nodes"].values():
+        assert [rail["device"] for rail in node["rails"]] == [names[number] for number in devices]
+    assert {finding["id"] for finding in found["findings"]} <= {"rail.redundant", "link.slow"}
 
 
 def test_an_address_in_the_common_network_is_used_though_it_is_not_the_first() -> None:

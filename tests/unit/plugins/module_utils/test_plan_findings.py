@@ -14,9 +14,8 @@ from ansible_collections.dgx_spark.vllm.plugins.module_utils import _explain
 from ansible_collections.dgx_spark.vllm.plugins.module_utils._plan import plan
 from ansible_collections.dgx_spark.vllm.plugins.module_utils._plan_ids import SEVERITY
 from tests.unit.plugins.fixtures.spark import DOWN, Port, cabled, change, link_local, observed, pair, spark, table
+from tests.unit.plugins.module_utils.test_ring import PROVOKED
 
-# What test_ring.py provokes.
-IN_RINGS = {f"ring.{name}" for name in ("no-control-path", "wireless-control-path", "prefix-lengths", "nccl-version", "nccl-trees")}
 RAIL, TWIN = "enp1s0f0np0", "enP2p1s0f0np0"
 GONE = {**DOWN, "cage": ""}  # down, and not known as a twin
 
@@ -43,8 +42,13 @@ def both(netdev: str, **fields: Any) -> dict[str, list[Port]]:
 
 
 def chain(nodes: int) -> dict[str, list[Port]]:
-    """Each node with one network to the next, the last to none."""
-    return {f"spark{n}": spark(n, networks=(f"10.0.{n}", f"10.0.{n + 1}")) for n in range(1, nodes + 1)}
+    """Each node with a cable to the next, the last with none to the first."""
+
+    def twins(cable: int) -> tuple[str, str]:
+        return (f"10.0.{cable}", f"10.1.{cable}")
+
+    middle = {f"spark{n}": cabled(n, {0: twins(n), 1: twins(n - 1)}) for n in range(2, nodes)}
+    return {"spark1": cabled(1, {0: twins(1)}), **middle, f"spark{nodes}": cabled(nodes, {1: twins(nodes - 1)})}
 
 
 CASES = [
@@ -142,6 +146,13 @@ CASES = [
         count=4,
     ),
     Case(
+        "rail.crossed",
+        two(spark(2, networks=("192.168.101", "192.168.100"))),
+        None,
+        ("spark1: 192.168.100.0/24 on enp1s0f0np0, 192.168.101.0/24 on enP2p1s0f0np0", "192.168.101.0/24 is not used", "n-th HCA"),
+        1,
+    ),
+    Case(
         "address.duplicate",
         two(change(spark(2), RAIL, ipv4=("192.168.100.1/24",))),
         "spark2",
@@ -212,7 +223,7 @@ def test_a_port_without_interface_is_told() -> None:
 
 
 def test_every_finding_has_a_test() -> None:
-    assert {case.id for case in CASES} | {"rail.no-netdev"} | IN_RINGS == set(SEVERITY)
+    assert {case.id for case in CASES} | {"rail.no-netdev"} | set(PROVOKED) == set(SEVERITY)
 
 
 def test_all_findings_of_all_nodes_are_collected() -> None:

@@ -17,9 +17,10 @@ from tests.unit.plugins.fixtures.spark import cabled, change, observed
 LAN, WIFI, BRIDGE = ("enP7s7", False), ("wlP9s9", True), ("docker0", False)
 
 
-def interface(kind: tuple[str, bool], address: str, network: str, carrier: bool = True) -> dict[str, Any]:
+def interface(kind: tuple[str, bool], address: str, network: str, carrier: Any = True) -> dict[str, Any]:
     ipv4 = [{"address": address, "prefix_length": 24, "network": network}]
-    return {"name": kind[0], "mac": None, "wireless": kind[1], "carrier": carrier, "ipv4": ipv4}
+    physical = kind[0] in ("enP7s7", "wlP9s9")
+    return {"name": kind[0], "mac": None, "wireless": kind[1], "physical": physical, "carrier": carrier, "ipv4": ipv4}
 
 
 def beside(node: int) -> list[dict[str, Any]]:
@@ -132,22 +133,118 @@ def test_a_bridge_of_containers_is_no_way_from_node_to_node() -> None:
     assert "a - b - c" in found["findings"][0]["found"]
 
 
-def test_an_interface_without_a_carrier_is_no_way() -> None:
+@pytest.mark.parametrize("carrier", [False, None])
+def test_an_interface_without_a_carrier_is_no_way(carrier: Any) -> None:
     hosts = without(ring("abc"), LAN, WIFI)
     for number, observation in enumerate(hosts.values()):
-        observation["interfaces"].append(interface(LAN, f"10.9.0.{number}", "10.9.0.0/24", carrier=False))
+        observation["interfaces"].append(interface(LAN, f"10.9.0.{number}", "10.9.0.0/24", carrier))
     assert ids(plan(hosts)) == ["ring.no-control-path"]
 
 
-def test_networks_of_cables_have_one_prefix_length() -> None:
+@pytest.mark.parametrize("interfaces", [None, [], [{"name": "enP7s7"}]])
+def test_what_is_not_known_of_interfaces_is_no_way(interfaces: Any) -> None:
     hosts = ring("abc")
+    hosts["b"]["interfaces"] = interfaces
+    assert ids(plan(hosts)) == ["ring.no-control-path"]
+
+
+def test_an_address_that_an_interface_gave_itself_is_no_way() -> None:
+    hosts = without(ring("abc"), LAN)
+    for number, observation in enumerate(hosts.values()):
+        observation["interfaces"].append(interface(LAN, f"169.254.7.{number}", "169.254.0.0/16"))
+    found = plan(hosts)
+    assert ids(found) == ["ring.wireless-control-path"]
+    assert found["nodes"]["a"]["socket_ifname"] == "wlP9s9"
+
+
+@pytest.mark.parametrize("name", ["wg0", "br-lxd"])
+def test_a_card_goes_before_a_tunnel_or_a_bridge(name: str) -> None:
+    hosts = ring("abc")
+    for number, observation in enumerate(hosts.values(), 1):
+        observation["interfaces"].insert(0, interface((name, False), f"10.200.0.{number}", "10.200.0.0/24"))
+    assert {node["socket_ifname"] for node in plan(hosts)["nodes"].values()} == {"enP7s7"}
+    assert plan(without(hosts, LAN))["nodes"]["a"]["socket_ifname"] == "wlP9s9"
+    assert plan(without(hosts, WIFI))["nodes"]["a"]["socket_ifname"] == name
+
+
+def test_two_nodes_with_one_address_beside_the_rails_are_told() -> None:
+    hosts = without(ring("abc"), LAN, of="b")
+    hosts["b"]["interfaces"].append(interface(LAN, "10.9.0.1", "10.9.0.0/24"))
+    found = plan(hosts)
+    assert ids(found) == ["address.duplicate"]
+    assert "enP7s7 has 10.9.0.1, as has enP7s7 of a" in found["findings"][0]["found"]
+
+
+def of_lengths(hosts: dict[str, Any], first: str) -> dict[str, Any]:
+    """The same with one network of another prefix length."""
     for observation in hosts.values():
         for device in observation["devices"]:
             for entry in device["ipv4"]:
-                if entry["network"] == "10.0.0.0/24":
-                    entry["network"] = "10.0.0.0/25"
-    (finding,) = plan(hosts)["findings"]
+                if entry["network"] == first:
+                    entry["network"] = first.replace("/24", "/25")
+    return hosts
+
+
+def test_networks_of_cables_have_one_prefix_length() -> None:
+    (finding,) = plan(of_lengths(ring("abc"), "10.0.0.0/24"))["findings"]
     assert finding["id"] == "ring.prefix-lengths" and "10.0.0.0/25" in finding["found"]
+
+
+def readdressed(hosts: dict[str, Any], host: str, changes: dict[str, list[str]]) -> dict[str, Any]:
+    """The same with other addresses on a host's devices, each in a network of 24 bits."""
+    for device in hosts[host]["devices"]:
+        if device["device"] in changes:
+            old = {gid["ipv4"]: gid for gid in device["gids"] if gid["type"] == "v2" and gid["ipv4"]}
+            gid = next(iter(old.values()))
+            device["gids"] = [
+                {**gid, "index": 3 + 2 * number, "ipv4": address, "gid": f"::ffff:{address}"}
+                for number, address in enumerate(changes[device["device"]])
+            ]
+            device["ipv4"] = [
+                {"address": address, "prefix_length": 24, "network": f"{address.rsplit('.', 1)[0]}.0/24"}
+                for address in changes[device["device"]]
+            ]
+    return hosts
+
+
+def crossed_ports() -> dict[str, Any]:
+    """The addresses of b's first functions exchanged: those of its second ones say otherwise."""
+    hosts = ring("abc")
+    return readdressed(hosts, "b", {"rocep1s0f0": ["10.0.0.2"], "rocep1s0f1": ["10.0.2.2"]})
+
+
+def test_a_port_whose_twins_lead_to_different_ports_is_told() -> None:
+    found = plan(crossed_ports())
+    assert set(ids(found)) == {"rail.crossed-ports"} and found["nodes"] == {}
+    of_b = [finding for finding in found["findings"] if finding["host"] == "b"]
+    assert "enp1s0f0np0 10.0.0.2 in 10.0.0.0/24 with a" in of_b[0]["found"]
+
+
+def test_an_address_that_was_left_over_joins_no_ports() -> None:
+    hosts = readdressed(ring("abc"), "a", {"rocep1s0f0": ["192.168.100.1", "10.0.0.1"]})
+    hosts = readdressed(hosts, "b", {"rocep1s0f0": ["192.168.100.2", "10.0.2.2"]})
+    found = plan(hosts)
+    assert (found["topology"], found["findings"]) == ("ring", [])
+    assert [rail["network"] for rail in found["nodes"]["a"]["rails"]] == [
+        rail["network"] for rail in plan(ring("abc"))["nodes"]["a"]["rails"]
+    ]
+    assert found["nodes"]["a"]["rails"][0]["ipv4"] == "10.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("first", "length", "topology", "wanted"),
+    [("169.254.1", 16, None, {"rail.no-common"}), ("10.0.0", 24, "switch", {"rail.same-network"})],
+    ids=["addresses that interfaces gave themselves", "one subnet, of which addresses do not tell whether a switch or cables carry it"],
+)
+def test_one_network_at_the_end_of_every_cable_shows_no_ring(first: str, length: int, topology: Any, wanted: set[str]) -> None:
+    hosts = ring("abc")
+    network = "169.254.0.0/16" if length == 16 else "10.0.0.0/24"
+    for number, (name, observation) in enumerate(hosts.items()):
+        readdressed(hosts, name, {d["device"]: [f"{first}.{16 * number + port + 1}"] for port, d in enumerate(observation["devices"])})
+        for device in observation["devices"]:
+            device["ipv4"][0].update(prefix_length=length, network=network)
+    found = plan(hosts)
+    assert (found["topology"], set(ids(found))) == (topology, wanted)
 
 
 def test_a_ring_with_a_cable_out_is_a_chain() -> None:
@@ -161,15 +258,14 @@ def test_a_ring_with_a_cable_out_is_a_chain() -> None:
     assert found["nodes"] == {}
 
 
-def test_a_rail_whose_network_has_a_third_node_is_not_used() -> None:
+def test_a_ring_goes_before_one_network_of_all_nodes() -> None:
     hosts = ring("abc")
     for name in "abc":
-        device = next(d for d in hosts[name]["devices"] if d["device"] == "roceP2p1s0f0")
-        device["ipv4"] = [{"address": f"10.5.0.{ord(name) - 96}", "prefix_length": 24, "network": "10.5.0.0/24"}]
-    # One network for three cables is what a switch has: it is taken, and the rest is what two of three nodes share.
+        readdressed(hosts, name, {"roceP2p1s0f0": [f"10.5.0.{ord(name) - 96}"]})
     found = plan(hosts)
-    assert found["topology"] == "switch"
-    assert {len(node["rails"]) for node in found["nodes"].values()} == {1}
+    assert found["topology"] == "ring"
+    assert [rail["network"] for rail in found["nodes"]["a"]["rails"]].count("10.5.0.0/24") == 0
+    assert set(ids(found)) == {"rail.unshared"}
 
 
 def test_two_rings_are_no_ring() -> None:
@@ -228,3 +324,20 @@ def test_the_table_names_the_ring_and_its_ranks() -> None:
     assert lines[0].startswith("ring of 3 nodes, master 10.9.0.1, plan ")
     assert lines[2].split()[:4] == ["0", "a", "10.9.0.1", "rocep1s0f0:1"]
     assert lines[14].startswith("cabled a - b - c - a: ranks follow the cables, and find each other over enP7s7")
+    assert any("share no network" in line for line in _explain.explain(plan(without(ring("abc"), LAN, WIFI))))
+
+
+PROVOKED = {
+    "ring.no-control-path": lambda: plan(without(ring("abc"), LAN, WIFI)),
+    "ring.wireless-control-path": lambda: plan(without(ring("abc"), LAN)),
+    "ring.prefix-lengths": lambda: plan(of_lengths(ring("abc"), "10.0.0.0/24")),
+    "ring.nccl-version": lambda: plan(ring("abc"), nccl="2.30.4"),
+    "ring.nccl-trees": lambda: plan(ring("abcd"), nccl="2.30.7"),
+    "rail.crossed-ports": lambda: plan(crossed_ports()),
+}
+
+
+@pytest.mark.parametrize("identifier", list(PROVOKED))
+def test_each_finding_of_rings_is_provoked(identifier: str) -> None:
+    found = plan(ring("abc"))
+    assert identifier not in ids(found) and identifier in ids(PROVOKED[identifier]())
