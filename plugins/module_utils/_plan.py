@@ -96,18 +96,16 @@ def plan(
 
 
 def _wiring(ranks: t.Sequence[str], rails: Rails, observations: Observations) -> Wiring:
-    if len(ranks) > 2:
-        cables = _ring.cables(ranks, rails)
-        if cables.findings:
-            return Wiring(None, {}, {}, cables.findings)
-        ring = _ring.ring_order(ranks, cables.links)
-        if ring is not None:
-            paths, findings = control_path(ring, observations)
-            findings = findings + _ring.ring_findings(ring, rails, cables.links) + network_findings(cables.links)
-            return Wiring("ring", {host: _ring.uses_of(host, rails, cables.links) for host in ring}, paths, findings)
+    cables = _ring.cables(ranks, rails)
+    ring = _ring.ring_order(ranks, cables.links)
+    if ring is not None and not cables.findings:
+        paths, findings = control_path(ring, observations)
+        findings = findings + _ring.ring_findings(ring, rails, cables.links) + network_findings(cables.links)
+        return Wiring("ring", {host: _ring.uses_of(host, rails, cables.links) for host in ring}, paths, findings)
     chosen = choose(common_rails(ranks, rails))
     if not chosen.used:
-        return Wiring(None, {}, {}, [no_common_finding(ranks, rails)])
+        crossed = cables.findings if len(ranks) > 2 else []
+        return Wiring(None, {}, {}, crossed or [no_common_finding(ranks, rails)])
     findings = unchosen_findings(chosen) + unused_findings(ranks, rails, chosen) + network_findings(chosen.used)
     uses = {host: [members[host] for members in chosen.used.values()] for host in ranks}
     return Wiring("pair" if len(ranks) == 2 else "switch", uses, {}, findings)

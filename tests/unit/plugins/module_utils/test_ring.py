@@ -220,6 +220,16 @@ def test_a_port_whose_twins_lead_to_different_ports_is_told() -> None:
     assert "enp1s0f0np0 10.0.0.2 in 10.0.0.0/24 with a" in of_b[0]["found"]
 
 
+def test_addresses_left_over_on_a_switch_are_nobodys_business() -> None:
+    hosts = {name: observed(cabled(n, {0: ("10.0.0", "10.0.1")})) for n, name in enumerate("abc", 1)}
+    readdressed(hosts, "a", {"rocep1s0f0": ["10.0.0.1", "10.7.0.1", "10.8.0.1"]})
+    readdressed(hosts, "b", {"rocep1s0f0": ["10.0.0.2", "10.7.0.2"]})
+    readdressed(hosts, "c", {"rocep1s0f0": ["10.0.0.3", "10.8.0.3"]})
+    found = plan(hosts)
+    assert (found["topology"], found["findings"]) == ("switch", [])
+    assert {len(node["rails"]) for node in found["nodes"].values()} == {2}
+
+
 def test_an_address_that_was_left_over_joins_no_ports() -> None:
     hosts = readdressed(ring("abc"), "a", {"rocep1s0f0": ["192.168.100.1", "10.0.0.1"]})
     hosts = readdressed(hosts, "b", {"rocep1s0f0": ["192.168.100.2", "10.0.2.2"]})
