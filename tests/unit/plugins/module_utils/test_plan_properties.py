@@ -56,7 +56,7 @@ class House:
                 entry["index"] += self.moved[index] if entry["ipv4"] else 0
                 entry["netdev"] = device["netdev"]
             device["gid_table_length"] += self.moved[index]
-        lan = {"name": "enP7s7", "mac": None, "wireless": False, "carrier": True}
+        lan: dict[str, Any] = {"name": "enP7s7", "mac": None, "wireless": False, "carrier": True}
         lan["ipv4"] = [{"address": f"10.9.0.{number + 1}", "prefix_length": 24, "network": "10.9.0.0/24"}]
         return {**observation, "interfaces": [lan]}
 
