@@ -67,12 +67,12 @@ scenarios: up
 .PHONY: acceptance
 acceptance: up
 	@echo "== Acceptance: the short part"
-	$(BIN)/python -m pytest tests/acceptance -m "not long"
+	$(BIN)/python -m pytest tests/acceptance -m "not long" --durations=15
 
 .PHONY: acceptance-long
 acceptance-long: up
 	@echo "== Acceptance: the long part"
-	$(BIN)/python -m pytest tests/acceptance -m "long"
+	$(BIN)/python -m pytest tests/acceptance -m "long" --durations=15
 
 .PHONY: test
 test: gates unit sanity scenarios acceptance

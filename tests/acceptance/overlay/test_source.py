@@ -40,8 +40,8 @@ def of_another_architecture(library: Callable[[str], bytes], folder: Path) -> by
     ("make", "words"),
     [
         (of_another_version, ["is NCCL 2.28.9, wanted 2.30.4"]),
-        (cut_short, ["is not a wheel", "cut short"]),
-        (of_another_architecture, ["is for aarch64", "is for x86_64"]),
+        pytest.param(cut_short, ["is not a wheel", "cut short"], marks=pytest.mark.long),
+        pytest.param(of_another_architecture, ["is for aarch64", "is for x86_64"], marks=pytest.mark.long),
     ],
 )
 def test_a_wheel_file_that_is_not_the_wanted_one_is_one_message_and_no_change(
