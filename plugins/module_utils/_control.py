@@ -35,19 +35,17 @@ def control_path(order: t.Sequence[str], observations: Observations) -> tuple[di
     """
     candidates = {host: _interfaces(observations[host]) for host in order}
     shared: list[dict[str, Interface]] = []
-    findings: list[Finding] = []
+    mistaken: list[dict[str, Interface]] = []
     for network in dict.fromkeys(interface.network for interface in candidates[order[0]]):
         members = {host: next((i for i in candidates[host] if i.network == network), None) for host in order}
         found = {host: interface for host, interface in members.items() if interface is not None}
         addresses = {interface.address for interface in found.values()}
-        if len(found) < len(order) or len(addresses) == 1:
-            continue
-        if len(addresses) == len(order):
-            shared.append(found)
-        else:
-            findings += _duplicates(found)
+        if len(found) == len(order) and len(addresses) > 1:
+            (shared if len(addresses) == len(order) else mistaken).append(found)
     best = min(shared, key=_preference, default={})
-    return best, findings + (_choice_findings(order, best) if not findings else [])
+    better = [found for found in mistaken if not best or _preference(found) < _preference(best)]
+    duplicates = [finding for found in better for finding in _duplicates(found)]
+    return best, duplicates or _choice_findings(order, best)
 
 
 def _interfaces(observation: t.Mapping[str, t.Any]) -> list[Interface]:

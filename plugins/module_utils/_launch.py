@@ -129,7 +129,7 @@ def render(
         "command": [*recipe["image"]["entrypoint"][1:], *argv_common, *argv_rank],
         "env_unset": env_unset,
         "rails": [{key: rail[key] for key in ("device", "port", "netdev", "ipv4")} for rail in node["rails"]],
-        "control": _control(node),
+        **_control(node),
         "rail_wait_seconds": rail_wait_seconds,
         "host_ip": node["host_ip"],
         "master_addr": plan["master_addr"],
@@ -167,11 +167,11 @@ def _refuse_contradictions(recipe: dict[str, t.Any], topology: str, host: str, p
         )
 
 
-def _control(node: dict[str, t.Any]) -> t.Optional[dict[str, str]]:
-    """The interface by which the other ranks find this one, where that is no rail."""
+def _control(node: dict[str, t.Any]) -> dict[str, t.Any]:
+    """The interface by which the other ranks find this one, where that is no rail; nothing is said where it is one."""
     if node["host_ip"] in [rail["ipv4"] for rail in node["rails"]]:
-        return None
-    return {"netdev": node["socket_ifname"], "ipv4": node["host_ip"]}
+        return {}
+    return {"control": {"netdev": node["socket_ifname"], "ipv4": node["host_ip"]}}
 
 
 def _argv_common(recipe: dict[str, t.Any], plan: dict[str, t.Any], model: dict[str, t.Any]) -> list[str]:

@@ -12,11 +12,13 @@ import json
 import typing as t
 
 from . import _gid, _ring
+from ._cables import Links, cables_of
+from ._choose import choose, no_common_findings, unchosen_findings, unused_findings
 from ._control import Interface, control_path
 from ._findings import Finding, did_you_mean, errors
 from ._plan_checks import address_findings, machine_findings, network_findings, port_findings
 from ._plan_ids import planned
-from ._rails import Rails, Use, choose, common_rails, no_common_finding, rails_of, unchosen_findings, unused_findings
+from ._rails import Rails, Use, common_rails, rails_of
 
 SCHEMA = 1
 
@@ -42,6 +44,7 @@ class Wiring(t.NamedTuple):
     uses: dict[str, list[Use]]
     paths: dict[str, Interface]
     findings: list[Finding]
+    links: Links
 
 
 def plan(
@@ -73,12 +76,12 @@ def plan(
 
     rails = {host: rails_of(observation["devices"]) for host, observation in present.items()}
     findings += address_findings(list(rails), rails)
-    wiring = Wiring(None, {}, {}, [])
+    wiring = Wiring(None, {}, {}, [], {})
     if len(ranks) > 1 and not _speechless(findings):
         wiring = _wiring(ranks, rails, present)
         findings += wiring.findings
     if wiring.topology == "ring" and nccl is not None:
-        findings += _ring.nccl_findings(list(wiring.uses), nccl, nccl_rings)
+        findings += _ring.nccl_findings(list(wiring.uses), wiring.links, nccl, nccl_rings)
 
     nodes = {}
     for rank, (host, uses) in enumerate(wiring.uses.items()):
@@ -96,19 +99,23 @@ def plan(
 
 
 def _wiring(ranks: t.Sequence[str], rails: Rails, observations: Observations) -> Wiring:
-    cables = _ring.cables(ranks, rails)
+    common = common_rails(ranks, rails)
+    cables = cables_of(ranks, rails)
     ring = _ring.ring_order(ranks, cables.links)
-    if ring is not None and not cables.findings:
-        paths, findings = control_path(ring, observations)
-        findings = findings + _ring.ring_findings(ring, rails, cables.links) + network_findings(cables.links)
-        return Wiring("ring", {host: _ring.uses_of(host, rails, cables.links) for host in ring}, paths, findings)
-    chosen = choose(common_rails(ranks, rails))
+    # Addresses are left over here and there: of two readings the one counts that explains more rails of each node.
+    if len(ranks) > 2 and len(common) < cables.rails:
+        if cables.findings:
+            return Wiring(None, {}, {}, cables.findings, {})
+        if ring is not None:
+            paths, findings = control_path(ring, observations)
+            findings = findings + _ring.ring_findings(ring, rails, cables.links) + network_findings(cables.links)
+            return Wiring("ring", {host: _ring.uses_of(host, rails, cables.links) for host in ring}, paths, findings, cables.links)
+    chosen = choose(common)
     if not chosen.used:
-        crossed = cables.findings if len(ranks) > 2 else []
-        return Wiring(None, {}, {}, crossed or [no_common_finding(ranks, rails)])
+        return Wiring(None, {}, {}, no_common_findings(ranks, rails), {})
     findings = unchosen_findings(chosen) + unused_findings(ranks, rails, chosen) + network_findings(chosen.used)
     uses = {host: [members[host] for members in chosen.used.values()] for host in ranks}
-    return Wiring("pair" if len(ranks) == 2 else "switch", uses, {}, findings)
+    return Wiring("pair" if len(ranks) == 2 else "switch", uses, {}, findings, {})
 
 
 def _host_findings(hosts: t.Sequence[str], head: t.Optional[str]) -> list[Finding]:

@@ -71,7 +71,7 @@ IDS = {
     "rail.crossed": Meaning(
         "warning",
         "nodes have the same two networks on their devices in different order, and one is not used: NCCL connects the n-th with the n-th",
-        "exchange the addresses of the two interfaces on one of the nodes",
+        "exchange the addresses of the two interfaces, or, where they are of different ports, the cables, on one of the nodes",
     ),
     "rail.crossed-ports": Meaning(
         "error",
@@ -94,6 +94,11 @@ IDS = {
         "more than three nodes are in a ring, and the recipe's NCCL sets up trees, for which cables are missing",
         "choose a recipe whose NCCL was built for it (`nccl.rings: true`), or connect the nodes by a switch",
     ),
+    "ring.ports": Meaning(
+        "error",
+        "a cable of a ring joins equal ports, and the recipe's NCCL finds its way only from port 0 to port 1",
+        "exchange the two cables, with the addresses of their ports, on the nodes that are named",
+    ),
     "ring.no-control-path": Meaning(
         "error",
         "the nodes are in a ring and share no network beside the rails: no address of a rail can be reached from all of them",
@@ -111,12 +116,12 @@ IDS = {
     ),
     "address.duplicate": Meaning(
         "error",
-        "rails of two nodes have the same IPv4 address",
+        "two nodes have the same IPv4 address, on rails or, in a ring, on the interfaces by which the ranks would find each other",
         "change the address of one of them",
     ),
     "address.link-local": Meaning(
         "warning",
-        "a rail has a 169.254 address, which may change at any start",
+        "a rail has a 169.254 address, which may change at any start; with more than two nodes it is not used",
         "give it a fixed address on every node, and turn link-local addressing off",
     ),
     "mtu.mismatch": Meaning(

@@ -11,103 +11,20 @@ because RoCE does not follow IP forwarding.
 
 from __future__ import annotations
 
-import itertools
 import re
 import typing as t
 
+from ._cables import Links
+from ._choose import link_local_findings
 from ._findings import Finding
 from ._plan_ids import planned
-from ._rails import Rails, Use, describe, entries_of
+from ._rails import Rails, Use, cage, describe, entries_of
 
 SUBNET_AWARE_SINCE = (2, 30, 7)
 """The first NCCL that looks which of a rank's HCAs is in the subnet of a peer's."""
 
 LARGEST_PLAIN_RING = 3
 """In a larger ring NCCL's tree is set up between nodes that no cable connects, unless NCCL was built to leave it out."""
-
-Links = dict[str, dict[str, Use]]
-"""By network: by host, the rail that is used there; two hosts in each, every rail once."""
-
-
-Port = tuple[str, str]
-"""A host, and which of its cages."""
-
-
-class Cables(t.NamedTuple):
-    """The networks that belong to a cable, and what speaks against the others."""
-
-    links: Links
-    findings: list[Finding]
-
-
-def cables(order: t.Sequence[str], rails: Rails) -> Cables:
-    """Return the networks in which exactly two hosts are, as far as they fit to cables: one cable joins one port to one other.
-
-    Of several ports that a port's networks lead to, the one is taken to which most of them do. Where that is undecided it is an error.
-    """
-    members: dict[str, dict[str, list[Use]]] = {}
-    for host in order:
-        for device in rails[host]:
-            for entry in entries_of(device, len(order)):
-                use = Use(device, entry["address"], entry["network"])
-                members.setdefault(entry["network"], {}).setdefault(host, []).append(use)
-    edges: dict[tuple[Port, Port], Links] = {}
-    for network, by_host in members.items():
-        if len(by_host) == 2:
-            (one, uses), (other, theirs) = by_host.items()
-            for use, their in itertools.product(uses, theirs):
-                edges.setdefault(((one, cage(use.device)), (other, cage(their.device))), {})[network] = {one: use, other: their}
-    findings = _crossed(edges)
-    found: Links = {}
-    taken: set[Port] = set()
-    for edge in sorted(edges, key=lambda edge: -len(edges[edge])):
-        if not taken & set(edge):
-            taken.update(edge)
-            found.update(_once(edges[edge]))
-    return Cables({network: found[network] for network in members if network in found}, findings)
-
-
-def cage(device: t.Mapping[str, t.Any]) -> str:
-    """Which cage a port is, by what its driver says, else by the number of its PCI function."""
-    if device["phys_switch_id"] and device["phys_port_name"]:
-        return f"{device['phys_switch_id']} {device['phys_port_name']}"
-    return str(device["pci_address"] or device["device"]).rsplit(".", 1)[-1]
-
-
-def _once(networks: Links) -> Links:
-    """The networks of a cable, no rail twice."""
-    found: Links = {}
-    taken: set[tuple[str, str]] = set()
-    for network, uses in networks.items():
-        names = {(host, use.name) for host, use in uses.items()}
-        if not taken & names:
-            taken |= names
-            found[network] = uses
-    return found
-
-
-def _crossed(edges: t.Mapping[tuple[Port, Port], Links]) -> list[Finding]:
-    findings = []
-    for port in dict.fromkeys(port for edge in edges for port in edge):
-        mine = [edge for edge in edges if port in edge]
-        most = max(len(edges[edge]) for edge in mine)
-        best = [edge for edge in mine if len(edges[edge]) == most]
-        if len(best) < 2:
-            continue
-        host = port[0]
-        uses = [(uses[host], next(peer for peer in uses if peer != host)) for edge in best for uses in edges[edge].values()]
-        listing = ", ".join(f"{use.device['netdev']} {use.address} in {use.network} with {peer}" for use, peer in uses)
-        netdevs = " and ".join(dict.fromkeys(use.device["netdev"] for use, _peer in uses))
-        findings.append(
-            planned(
-                "rail.crossed-ports",
-                host,
-                f"the networks of one port lead to different ports ({listing})",
-                "both networks of a port with the two functions of one port at the cable's other end",
-                f"correct the addresses of {netdevs}, or of the ports that they lead to",
-            )
-        )
-    return findings
 
 
 def ring_order(order: t.Sequence[str], found: Links) -> t.Optional[list[str]]:
@@ -138,7 +55,7 @@ def uses_of(host: str, rails: Rails, found: Links) -> list[Use]:
 
 def ring_findings(ring: t.Sequence[str], rails: Rails, found: Links) -> list[Finding]:
     """Return what is wrong with a ring, and a warning for each rail that is not used."""
-    findings = []
+    findings = link_local_findings(ring, rails)
     lengths = {network.split("/")[1] for network in found}
     if len(lengths) > 1:
         listing, wanted = ", ".join(sorted(found)), "one prefix length for all: NCCL compares subnets by one length"
@@ -148,7 +65,7 @@ def ring_findings(ring: t.Sequence[str], rails: Rails, found: Links) -> list[Fin
     for host in ring:
         used = {use.name for use in uses_of(host, rails, found)}
         for device in rails[host]:
-            if f"{device['device']}:{device['port']}" not in used:
+            if f"{device['device']}:{device['port']}" not in used and entries_of(device, len(ring)):
                 networks = [entry["network"] for entry in device["ipv4"]]
                 findings.append(
                     planned(
@@ -162,7 +79,7 @@ def ring_findings(ring: t.Sequence[str], rails: Rails, found: Links) -> list[Fin
     return findings
 
 
-def nccl_findings(hosts: t.Sequence[str], nccl: str, rings: bool) -> list[Finding]:
+def nccl_findings(hosts: t.Sequence[str], found: Links, nccl: str, rings: bool) -> list[Finding]:
     """Return why the NCCL that will run can't connect this ring; `rings` says that it was built for rings of more than three nodes."""
     since = ".".join(map(str, SUBNET_AWARE_SINCE))
     ring = f"{len(hosts)} nodes in a ring ({' - '.join(hosts)})"
@@ -187,7 +104,32 @@ def nccl_findings(hosts: t.Sequence[str], nccl: str, rings: bool) -> list[Findin
                 f"if the recipe's image has one, say so with nccl.rings: true in the recipe; otherwise {otherwise}",
             )
         ]
-    return []
+    return [] if rings else _port_findings(hosts, found)
+
+
+def _port_findings(hosts: t.Sequence[str], found: Links) -> list[Finding]:
+    """Every rank takes its HCA of one port by itself, and only the sender changes to another: a cable must join port 0 to port 1.
+
+    Source: NCCL 2.30.7, src/transport/net_ib/connect.cc (the listener shows the GID of its own device only).
+    """
+    pairs = {
+        (host, after): next((cage(uses[host].device), cage(uses[after].device)) for uses in found.values() if {host, after} == set(uses))
+        for host, after in zip(hosts, [*hosts[1:], hosts[0]])
+    }
+    if all(one != other for one, other in pairs.values()):
+        return []
+    first = {host: pair[0] for (host, _after), pair in pairs.items()}
+    smallest = min((sorted(host for host in hosts if first[host] != name) for name in sorted(set(first.values()))), key=len)
+    listing = ", ".join(f"{host} {one} - {after} {other}" for (host, after), (one, other) in pairs.items())
+    return [
+        planned(
+            "ring.ports",
+            None,
+            f"cables that join equal ports ({listing})",
+            "each cable from port 0 of one node to port 1 of the next: NCCL does not find its way otherwise",
+            f"exchange the two cables, with the addresses of their ports, on {', '.join(smallest)}",
+        )
+    ]
 
 
 def environment(uses: t.Sequence[Use]) -> dict[str, str]:

@@ -77,8 +77,16 @@ def test_wheel_by_a_relative_path_is_refused_even_where_the_current_folder_has_i
     assert message == "image_nccl_wheel: found nccl.whl, wanted an absolute path on the controller, such as {{ inventory_dir }}/nccl.whl."
 
 
-def test_wheel_that_not_all_hosts_have_is_left_to_the_message_about_unequal_overlays() -> None:
-    assert refusals(image_nccl_wheel="/x/nccl.whl", __image_local_wheel={"skipped": True}) == []
+@pytest.mark.parametrize(
+    ("second", "passes"), [({"image_nccl_wheel": "/x/a.whl"}, True), ({"image_nccl_wheel": "/x/b.whl"}, False), ({}, False)]
+)
+def test_wheel_must_be_one_for_all_hosts(second: dict[str, str], passes: bool) -> None:
+    task = next(task for task in loaded("tasks/base.yml") if "__image_wheels_given" in task.get("vars", {}))
+    hostvars = {"spark1": {"image_nccl_wheel": "/x/a.whl"}, "spark2": second}
+    found = templar(hostvars=hostvars, __image_hosts=["spark1", "spark2"], **task["vars"])
+    assert found.template(loaded("vars/main.yml")["__image_given_wheel"]) == ""
+    assert found.evaluate_conditional(task["ansible.builtin.assert"]["that"]) is passes
+    assert "/x/a.whl" in found.template(task["ansible.builtin.assert"]["fail_msg"])
 
 
 @pytest.mark.parametrize(("exists", "words"), [(True, []), (False, ["image_nccl_wheel: found no file ~/nccl.whl on the controller"])])

@@ -41,7 +41,9 @@ def test_a_cable_needs_a_free_port(cables: list[list[str]]) -> None:
 def test_shipped_clusters_serve_one_inventory(path: Path) -> None:
     cluster = load(path)
     assert cluster.name == path.stem
-    assert [(node.name, node.address) for node in cluster.nodes] == [("spark1", "10.77.0.11"), ("spark2", "10.77.0.12")]
+    assert [(node.name, node.address) for node in cluster.nodes[:2]] == [("spark1", "10.77.0.11"), ("spark2", "10.77.0.12")]
+    assert [node.name for node in cluster.nodes] == [f"spark{node.id}" for node in cluster.nodes]
+    assert path.stem.startswith({2: "two", 3: "three", 4: "four"}[len(cluster.nodes)])
 
 
 def test_mixed_cluster_numbers_devices_against_the_order_of_ports() -> None:

@@ -79,6 +79,15 @@ def test_any_port_on_either_node_gives_two_rails(cages: tuple[int, int]) -> None
     assert [node["socket_ifname"] for node in found["nodes"].values()] == [f"enp1s0f{cage}np{cage}" for cage in cages]
 
 
+def test_of_more_than_two_nodes_addresses_that_interfaces_gave_themselves_are_not_used() -> None:
+    hosts = cluster(0, 0, 0)
+    for n, observation in enumerate(hosts.values(), 1):
+        observation["devices"][0]["ipv4"] = [{"address": f"169.254.3.{n}", "prefix_length": 16, "network": "169.254.0.0/16"}]
+    found = plan(hosts)
+    assert [(finding["id"], finding["host"]) for finding in found["findings"]] == [("address.link-local", host) for host in hosts]
+    assert {rail["network"] for node in found["nodes"].values() for rail in node["rails"]} == {"192.168.101.0/24"}
+
+
 @pytest.mark.parametrize("count", [3, 4, 16])
 def test_more_nodes_on_one_network_are_a_switch(count: int) -> None:
     found = plan(cluster(*(n % 2 for n in range(count))), head="spark3")
@@ -104,6 +113,18 @@ def test_rails_are_matched_by_network_and_nccls_order_of_devices() -> None:
     assert found["nodes"]["spark2"]["socket_ifname"] == "enP2p1s0f0np0"
     assert found["nodes"]["spark2"]["env"]["NCCL_IB_HCA"] == "=roceP2p1s0f0:1"
     assert [finding["id"] for finding in found["findings"]] == ["rail.crossed"]
+
+
+def test_cables_that_are_plugged_crosswise_are_to_be_exchanged_and_not_their_addresses() -> None:
+    hosts = {
+        "spark1": observed(cabled(1, {0: ("10.0.0", "10.0.1"), 1: ("10.0.2", "10.0.3")})),
+        "spark2": observed(cabled(2, {1: ("10.0.0", "10.0.1"), 0: ("10.0.2", "10.0.3")})),
+    }
+    for observation in hosts.values():
+        for device in observation["devices"]:
+            device["rate_gbps"] = 100
+    remedies = {finding["remedy"] for finding in plan(hosts)["findings"] if finding["id"] == "rail.crossed"}
+    assert len(remedies) == 1 and "exchange the two cables on one of the nodes" in remedies.pop()
 
 
 @pytest.mark.parametrize(

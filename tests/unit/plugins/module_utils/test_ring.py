@@ -63,8 +63,13 @@ def test_every_node_uses_both_rails_of_both_cables(names: str) -> None:
 
 @pytest.mark.parametrize("cages", list(itertools.product((0, 1), repeat=3)))
 def test_each_cable_may_be_in_either_port(cages: tuple[int, ...]) -> None:
-    found = plan(ring("abc", cages=dict(zip("abc", cages))))
+    hosts = ring("abc", cages=dict(zip("abc", cages)))
+    found = plan(hosts)
     assert (found["topology"], found["findings"]) == ("ring", [])
+    # NCCL connects only the two in which each cable joins port 0 to port 1.
+    judged = plan(hosts, nccl="2.30.7")
+    assert ids(judged) == ([] if len(set(cages)) == 1 else ["ring.ports"])
+    assert plan(hosts, nccl="2.30.7", nccl_rings=True)["findings"] == []
     networks: dict[str, list[str]] = {}
     for host, node in found["nodes"].items():
         for rail in node["rails"]:
@@ -167,6 +172,12 @@ def test_a_card_goes_before_a_tunnel_or_a_bridge(name: str) -> None:
     assert plan(without(hosts, WIFI))["nodes"]["a"]["socket_ifname"] == name
 
 
+def test_a_bridge_with_another_address_on_one_node_is_no_mistake() -> None:
+    hosts = ring("abc")
+    hosts["c"]["interfaces"][0]["ipv4"][0]["address"] = "172.17.0.254"
+    assert plan(hosts)["findings"] == []
+
+
 def test_two_nodes_with_one_address_beside_the_rails_are_told() -> None:
     hosts = without(ring("abc"), LAN, of="b")
     hosts["b"]["interfaces"].append(interface(LAN, "10.9.0.1", "10.9.0.0/24"))
@@ -220,6 +231,40 @@ def test_a_port_whose_twins_lead_to_different_ports_is_told() -> None:
     assert "enp1s0f0np0 10.0.0.2 in 10.0.0.0/24 with a" in of_b[0]["found"]
 
 
+@pytest.mark.parametrize(("cages", "named"), [({"b": 1}, "on b"), ({"a": 1, "c": 1}, "on b"), ({"a": 1}, "on a")])
+def test_the_fewest_nodes_are_named_whose_cables_are_to_be_exchanged(cages: dict[str, int], named: str) -> None:
+    (finding,) = plan(ring("abc", cages=cages), nccl="2.30.7")["findings"]
+    assert finding["remedy"].endswith(named)
+    assert "a p" in finding["found"]
+
+
+def test_a_stray_network_of_all_nodes_does_not_hide_ports_that_are_crossed() -> None:
+    hosts = crossed_ports()
+    for number, name in enumerate("abc", 1):
+        device = next(d for d in hosts[name]["devices"] if d["device"] == "roceP2p1s0f0")
+        device["ipv4"] = [*device["ipv4"], {"address": f"10.5.0.{number}", "prefix_length": 24, "network": "10.5.0.0/24"}]
+    assert set(ids(plan(hosts, nccl="2.30.4"))) == {"rail.crossed-ports"}
+
+
+def test_a_switch_with_addresses_of_an_old_ring_is_a_switch() -> None:
+    hosts = {}
+    for n, name in enumerate("abc", 1):
+        hosts[name] = observed(cabled(n, {0: ("10.0.0", "10.0.1"), 1: ("10.0.2", "10.0.3")}))
+    old = {"a": ("10.7.0.1", "10.7.2.1"), "b": ("10.7.0.2", "10.7.1.2"), "c": ("10.7.1.3", "10.7.2.3")}
+    for n, (name, (first, second)) in enumerate(old.items(), 1):
+        readdressed(hosts, name, {"rocep1s0f0": [f"10.0.0.{n}", first], "rocep1s0f1": [f"10.0.2.{n}", second]})
+    found = plan(hosts, nccl="2.30.4")
+    assert found["topology"] == "switch"
+    assert set(ids(found)) == {"rail.redundant"}
+
+
+def test_as_many_rails_of_a_cable_are_used_as_can_be_whoever_is_head() -> None:
+    hosts = readdressed(ring("abc"), "a", {"rocep1s0f0": ["192.168.9.1", "10.0.0.1"]})
+    hosts = readdressed(hosts, "b", {"roceP2p1s0f1": ["192.168.9.2", "10.1.0.2"]})
+    for head in "abc":
+        assert {len(node["rails"]) for node in plan(hosts, head=head)["nodes"].values()} == {4}
+
+
 def test_addresses_left_over_on_a_switch_are_nobodys_business() -> None:
     hosts = {name: observed(cabled(n, {0: ("10.0.0", "10.0.1")})) for n, name in enumerate("abc", 1)}
     readdressed(hosts, "a", {"rocep1s0f0": ["10.0.0.1", "10.7.0.1", "10.8.0.1"]})
@@ -243,7 +288,7 @@ def test_an_address_that_was_left_over_joins_no_ports() -> None:
 
 @pytest.mark.parametrize(
     ("first", "length", "topology", "wanted"),
-    [("169.254.1", 16, None, {"rail.no-common"}), ("10.0.0", 24, "switch", {"rail.same-network"})],
+    [("169.254.1", 16, None, {"rail.no-common", "address.link-local"}), ("10.0.0", 24, "switch", {"rail.same-network"})],
     ids=["addresses that interfaces gave themselves", "one subnet, of which addresses do not tell whether a switch or cables carry it"],
 )
 def test_one_network_at_the_end_of_every_cable_shows_no_ring(first: str, length: int, topology: Any, wanted: set[str]) -> None:
@@ -343,6 +388,7 @@ PROVOKED = {
     "ring.prefix-lengths": lambda: plan(of_lengths(ring("abc"), "10.0.0.0/24")),
     "ring.nccl-version": lambda: plan(ring("abc"), nccl="2.30.4"),
     "ring.nccl-trees": lambda: plan(ring("abcd"), nccl="2.30.7"),
+    "ring.ports": lambda: plan(ring("abc", cages={"b": 1}), nccl="2.30.7"),
     "rail.crossed-ports": lambda: plan(crossed_ports()),
 }
 

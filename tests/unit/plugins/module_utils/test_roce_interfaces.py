@@ -21,6 +21,7 @@ def test_other_interfaces_are_listed_by_name(tmp_path: Path) -> None:
     ports = spark(1)
     plant(tmp_path, ports, OTHERS)
     (tmp_path / "class/net/bonding_masters").write_text("\n")
+    (tmp_path / "class/net/enP7s7/device").mkdir()
     routes = [{"dst": "default", "gateway": "10.0.0.1", "dev": "enP7s7"}, {"dst": "192.168.100.0/24", "dev": "enp1s0f0np0"}]
     found = _roce.observe(str(tmp_path), ip_addresses(ports, {"enP7s7": ("10.0.0.11/24",)}), routes, Reader())["interfaces"]
     assert [entry["name"] for entry in found] == ["enP7s7", "lo", "wlP9s9"]
@@ -33,11 +34,12 @@ def test_other_interfaces_are_listed_by_name(tmp_path: Path) -> None:
         "carrier": True,
         "speed_mbps": 10000,
         "wireless": False,
+        "physical": True,
         "ipv4": [{"address": "10.0.0.11", "prefix_length": 24, "network": "10.0.0.0/24"}],
         "default_route": True,
     }
     assert (wireless["wireless"], wireless["carrier"], wireless["speed_mbps"], wireless["default_route"]) == (True, None, None, False)
-    assert (loopback["speed_mbps"], loopback["ipv4"][0]["address"]) == (None, "127.0.0.1")
+    assert (loopback["physical"], loopback["speed_mbps"], loopback["ipv4"][0]["address"]) == (False, None, "127.0.0.1")
 
 
 def test_a_default_route_over_two_hops_is_seen(tmp_path: Path) -> None:
