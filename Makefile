@@ -16,7 +16,7 @@ help:
 	@echo "make demo       two simulated DGX Sparks, the deploy playbook, a chat completion"
 	@echo "make test       gates, unit tests and the scenarios that fit 25 minutes"
 	@echo "make test-all   every scenario"
-	@echo "make test-vllm  a real vLLM for CPUs on the simulated pair (half an hour, 8 GB of disk)"
+	@echo "make test-vllm  a real vLLM for CPUs on the simulated pair (17 minutes, 8 GB of disk)"
 	@echo "make clean      remove the simulated cluster"
 
 $(VENV)/.ready: requirements-dev.txt
