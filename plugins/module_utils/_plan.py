@@ -100,22 +100,27 @@ def plan(
 
 def _wiring(ranks: t.Sequence[str], rails: Rails, observations: Observations) -> Wiring:
     common = common_rails(ranks, rails)
-    cables = cables_of(ranks, rails)
-    ring = _ring.ring_order(ranks, cables.links)
-    # Addresses are left over here and there: of two readings the one counts that explains more rails of each node.
-    if len(ranks) > 2 and len(common) < cables.rails:
-        if cables.findings:
-            return Wiring(None, {}, {}, cables.findings, {})
-        if ring is not None:
-            paths, findings = control_path(ring, observations)
-            findings = findings + _ring.ring_findings(ring, rails, cables.links) + network_findings(cables.links)
-            return Wiring("ring", {host: _ring.uses_of(host, rails, cables.links) for host in ring}, paths, findings, cables.links)
+    if len(ranks) > 2:
+        cables = cables_of(ranks, rails)
+        # Addresses are left over here and there: of two readings the one counts that explains more rails of each node.
+        if len(common) < cables.rails:
+            if cables.findings:
+                return Wiring(None, {}, {}, cables.findings, {})
+            ring = _ring.ring_order(ranks, cables.links)
+            if ring is not None:
+                return _ring_wiring(ring, rails, cables.links, observations)
     chosen = choose(common)
     if not chosen.used:
         return Wiring(None, {}, {}, no_common_findings(ranks, rails), {})
     findings = unchosen_findings(chosen) + unused_findings(ranks, rails, chosen) + network_findings(chosen.used)
     uses = {host: [members[host] for members in chosen.used.values()] for host in ranks}
     return Wiring("pair" if len(ranks) == 2 else "switch", uses, {}, findings, {})
+
+
+def _ring_wiring(ring: t.Sequence[str], rails: Rails, links: Links, observations: Observations) -> Wiring:
+    paths, findings = control_path(ring, observations)
+    findings = findings + _ring.ring_findings(ring, rails, links) + network_findings(links)
+    return Wiring("ring", {host: _ring.uses_of(host, rails, links) for host in ring}, paths, findings, links)
 
 
 def _host_findings(hosts: t.Sequence[str], head: t.Optional[str]) -> list[Finding]:

@@ -48,9 +48,8 @@ def ring_order(order: t.Sequence[str], found: Links) -> t.Optional[list[str]]:
 
 def uses_of(host: str, rails: Rails, found: Links) -> list[Use]:
     """Return the rails of a host that are in one of the networks, in the order of its devices."""
-    uses = {by_host[host].name: by_host[host] for by_host in found.values() if host in by_host}
-    names = [f"{device['device']}:{device['port']}" for device in rails[host]]
-    return [uses[name] for name in names if name in uses]
+    uses = [by_host[host] for by_host in found.values() if host in by_host]
+    return [use for device in rails[host] for use in uses if use.device is device]
 
 
 def ring_findings(ring: t.Sequence[str], rails: Rails, found: Links) -> list[Finding]:
@@ -63,9 +62,9 @@ def ring_findings(ring: t.Sequence[str], rails: Rails, found: Links) -> list[Fin
             planned("ring.prefix-lengths", None, f"networks {listing}", wanted, "address all cables alike, 10.0.1.0/24 and so on")
         )
     for host in ring:
-        used = {use.name for use in uses_of(host, rails, found)}
+        uses = uses_of(host, rails, found)
         for device in rails[host]:
-            if f"{device['device']}:{device['port']}" not in used and entries_of(device, len(ring)):
+            if entries_of(device, len(ring)) and not any(use.device is device for use in uses):
                 networks = [entry["network"] for entry in device["ipv4"]]
                 findings.append(
                     planned(

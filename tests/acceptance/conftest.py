@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable
 
@@ -10,10 +12,12 @@ import pytest
 import testinfra
 import yaml
 
+from simulation import cluster
 from tests.acceptance.harness import INVENTORY, ROOT, Playbooks, wait_for
 
 RECIPE = "dsv4-flash-b12x-1m"
 UNIT = f"vllm@{RECIPE}.service"
+CLUSTERS = ROOT / "molecule" / "simulation" / "clusters"
 ADDRESSES = {"spark1": "10.77.0.11", "spark2": "10.77.0.12"}
 
 
@@ -89,6 +93,30 @@ def journal(nodes: dict[str, Any]) -> Callable[[str], str]:
         return log
 
     return text
+
+
+@pytest.fixture(scope="session")
+def restart(nodes: dict[str, Any]) -> Callable[[], None]:
+    """The four steps, without a controller."""
+
+    def in_order() -> None:
+        for host, verb in (("spark1", "stop"), ("spark2", "stop"), ("spark2", "start"), ("spark1", "start")):
+            nodes[host].check_output(f"systemctl {verb} {UNIT}")
+
+    return in_order
+
+
+@contextlib.contextmanager
+def another_cluster(name: str) -> Iterator[Path]:
+    """Bring the simulated cluster of that name up instead of the usual pair, which is there again afterwards; its description."""
+    path = CLUSTERS / f"{name}.yml"
+    cluster.main(["down"])
+    try:
+        assert cluster.main(["up", str(path)]) == 0
+        yield path
+    finally:
+        cluster.main(["down"])
+        cluster.main(["up", str(CLUSTERS / "two_spark.yml")])
 
 
 def inventory_file(folder: Path, change: Callable[[dict[str, Any]], None]) -> Path:

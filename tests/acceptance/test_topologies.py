@@ -14,27 +14,19 @@ from typing import Any, Callable
 import pytest
 import yaml
 
-from simulation import cluster
 from simulation.description import load
-from tests.acceptance.conftest import RECIPE, inventory_file
+from tests.acceptance.conftest import RECIPE, another_cluster, inventory_file
 from tests.acceptance.harness import ROOT, Playbooks, Run
 
-CLUSTERS = ROOT / "molecule" / "simulation" / "clusters"
 PLAY = {"hosts": "spark_nodes", "become": True, "gather_facts": False, "any_errors_fatal": True, "roles": ["dgx_spark.vllm.discover"]}
 
 
 @contextlib.contextmanager
 def up(name: str, folder: Path) -> Iterator[Path]:
     """Bring the cluster of that name up and give its inventory; afterwards the usual pair again."""
-    path = CLUSTERS / f"{name}.yml"
-    hosts = {node.name: {"ansible_host": node.address} for node in load(path).nodes}
-    cluster.main(["down"])
-    try:
-        assert cluster.main(["up", str(path)]) == 0
+    with another_cluster(name) as path:
+        hosts = {node.name: {"ansible_host": node.address} for node in load(path).nodes}
         yield inventory_file(folder, lambda group: group.update(hosts=hosts))
-    finally:
-        cluster.main(["down"])
-        cluster.main(["up", str(CLUSTERS / "two_spark.yml")])
 
 
 @pytest.fixture

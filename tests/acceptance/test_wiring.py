@@ -7,20 +7,15 @@ from typing import Any, Callable
 
 import pytest
 
-from simulation import cluster
-from tests.acceptance.harness import ROOT, Playbooks
-
-CLUSTERS = ROOT / "molecule" / "simulation" / "clusters"
+from tests.acceptance.conftest import another_cluster
+from tests.acceptance.harness import Playbooks
 
 
 @pytest.fixture
 def mixed() -> Iterator[None]:
     """Port 0 on one node and port 1 with mlx5 names on the other; afterwards the usual pair again."""
-    cluster.main(["down"])
-    cluster.main(["up", str(CLUSTERS / "two_spark_mixed.yml")])
-    yield
-    cluster.main(["down"])
-    cluster.main(["up", str(CLUSTERS / "two_spark.yml")])
+    with another_cluster("two_spark_mixed"):
+        yield
 
 
 @pytest.mark.long

@@ -87,13 +87,12 @@ def test_ranks_are_never_started_with_unequal_versions(
 
 @pytest.mark.long
 def test_a_start_without_a_controller_runs_the_proven_image_whatever_has_its_name(
-    deployed: Playbooks, nodes: dict[str, Any], journal: Callable[[str], str], serves: Callable[[], Any]
+    deployed: Playbooks, nodes: dict[str, Any], journal: Callable[[str], str], serves: Callable[[], Any], restart: Callable[[], None]
 ) -> None:
     name = launched(nodes["spark2"])
     proven_id = inspect(nodes["spark2"], name)["Id"]
     replace(nodes["spark2"], [name], labelled=True)
-    for host, verb in (("spark1", "stop"), ("spark2", "stop"), ("spark2", "start"), ("spark1", "start")):
-        nodes[host].check_output(f"systemctl {verb} {UNIT}")
+    restart()
     serves()
     assert nodes["spark2"].check_output("docker inspect --format '{{.Image}}' $(docker ps --quiet)") == proven_id
     assert "NCCL version 2.30.4+cuda13.2" in journal("spark2")

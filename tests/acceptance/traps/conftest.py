@@ -14,7 +14,7 @@ from typing import Any, Callable
 import pytest
 
 from simulation.images import STAND_IN_NAME
-from tests.acceptance.conftest import RECIPE, UNIT
+from tests.acceptance.conftest import RECIPE
 from tests.acceptance.harness import Playbooks
 from tests.acceptance.traps.by_hand import ByHand
 
@@ -51,17 +51,6 @@ def by_hand(nodes: dict[str, Any]) -> Iterator[ByHand]:
     ranks.remove()
     yield ranks
     ranks.remove()
-
-
-@pytest.fixture(scope="session")
-def restart(nodes: dict[str, Any]) -> Callable[[], None]:
-    """The four steps, without a controller."""
-
-    def in_order() -> None:
-        for host, verb in (("spark1", "stop"), ("spark2", "stop"), ("spark2", "start"), ("spark1", "start")):
-            nodes[host].check_output(f"systemctl {verb} {UNIT}")
-
-    return in_order
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.dgx_spark.vllm.plugins.module_utils import _gid
-from simulation.stand_in.vllm_stand_in import nccl_choice
+from simulation.stand_in.vllm_stand_in.nccl_choice import choose_gid
+from tests.unit.plugins.fixtures.nccl import gid_table
 
 NETDEV = "enp1s0f0np0"
 TWIN = "enP2p1s0f0np0"
@@ -223,13 +224,7 @@ def test_two_models_of_nccl_written_apart_choose_the_same(
 ) -> None:
     """The one that plans, and the one that the stand-in runs on: neither can be wrong without the other."""
     environ = {"NCCL_IB_ADDR_FAMILY": family, "NCCL_IB_ADDR_RANGE": addr_range or "", "NCCL_IB_ROCE_VERSION_NUM": str(version)}
-    versions = {"v1": 1, "v2": 2}
     for device in rails:
-        entries = {entry["index"]: entry for entry in device["gids"]}
-        nothing = nccl_choice.Gid(ipaddress.IPv6Address(0), None)
-        table = [
-            nccl_choice.Gid(ipaddress.IPv6Address(entries[n]["gid"]), versions.get(entries[n]["type"])) if n in entries else nothing
-            for n in range(device["gid_table_length"])
-        ]
+        table = gid_table(device["gids"], device["gid_table_length"])
         chosen = _gid.nccl_choice(device["gids"], device["gid_table_length"], family, addr_range, version)
-        assert chosen == nccl_choice.choose_gid(table, environ)
+        assert chosen == choose_gid(table, environ)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 import dataclasses
 import functools
-import ipaddress
 import json
 from collections.abc import Iterable
 from typing import Any
@@ -17,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.dgx_spark.vllm.plugins.module_utils._plan import plan
-from simulation.stand_in.vllm_stand_in.nccl_choice import Gid, choose_gid
+from simulation.stand_in.vllm_stand_in.nccl_choice import choose_gid
+from tests.unit.plugins.fixtures.nccl import gid_table
 from tests.unit.plugins.fixtures.spark import cabled, observed
 
 Cluster = dict[str, dict[str, Any]]
@@ -141,17 +141,4 @@ def test_each_rank_is_told_what_makes_nccl_take_the_planned_gid_on_every_hca(hou
     for host, node in plan(built)["nodes"].items():
         for rail in node["rails"]:
             device = next(d for d in built[host]["devices"] if d["device"] == rail["device"])
-            assert choose_gid(gid_table(device), node["env"]) == rail["gid_index"] is not None
-
-
-def gid_table(device: dict[str, Any]) -> list[Gid]:
-    """The port's table for that model, unused entries included."""
-    entries = {entry["index"]: entry for entry in device["gids"]}
-    versions = {"v1": 1, "v2": 2}
-    length = max(entries) + 1
-    return [
-        Gid(ipaddress.IPv6Address(entries[n]["gid"]), versions.get(entries[n]["type"]))
-        if n in entries
-        else Gid(ipaddress.IPv6Address(0), None)
-        for n in range(length)
-    ]
+            assert choose_gid(gid_table(device["gids"], device["gid_table_length"]), node["env"]) == rail["gid_index"] is not None
