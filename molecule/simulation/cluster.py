@@ -74,19 +74,21 @@ def up(path: Path) -> Cluster:
         with ThreadPoolExecutor(len(cluster.nodes)) as pool:
             list(pool.map(lambda node: nodes.create_node(client, cluster, node, networks, node_image, mark), cluster.nodes))
     equip(client, cluster, stand_in)
-    say("testing: names, carrier, RDMA tree, fabric, ssh with host keys, inner Docker")
+    say("testing: names, carrier, RDMA tree, fabric and who has it, ssh with host keys, inner Docker")
     self_test.check(cluster, str(stand_in.id))
     say(f"{cluster.name} is ready after {time.monotonic() - began:.0f} s")
     return cluster
 
 
 def equip(client: DockerClient, cluster: Cluster, stand_in: Image) -> None:
-    """Wait for each node; give it the controller's key, the image and the model; learn its host key."""
+    """Wait for each node; give it the controller's key, and unless it is a light one the image and the model; learn its host key."""
 
     def one(node: Node) -> str:
         container = client.containers.get(node.container)
         nodes.wait_for_boot(container)
         host_key = nodes.admit_controller(container)
+        if node.light:
+            return f"{node.address},{node.name} {host_key}"
         if nodes.load_image(container, stand_in, images.STAND_IN_NAME, "stand-in"):
             say(f"{node.name} booted and has the image")
         if nodes.try_in(container, "test", "-e", "/home/nvidia/.cache/huggingface/hub")[0] != 0:

@@ -16,6 +16,7 @@ import yaml
 from .node.sim_rdma.hardware import FUNCTIONS, USUAL_NAMES
 
 MTU = 9000
+RENDERERS = ("networkmanager", "networkd", "nmcli")
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,12 @@ class Node:
     id: int
     address: str
     cables: Mapping[int, int]  # QSFP port: number of the cable in it
-    fabric: Mapping[str, str]  # netdev: address/prefix
+    fabric: Mapping[str, str]  # netdev: address/prefix; empty where nobody has given the ports addresses yet
     rdma_names: tuple[str, ...] = tuple(USUAL_NAMES.split())
     default_route: str = "lan"
+    renderer: str = "networkmanager"  # who has the ports, and where their settings are: one of RENDERERS
+    auto_default: bool = False  # NetworkManager tries DHCP on ports without a profile, as it does unless told otherwise
+    light: bool = False  # no Docker inside, no image, no model: enough to plan and to set up a network
 
     @property
     def container(self) -> str:
@@ -72,6 +76,9 @@ class Cluster:
             "SIM_RDMA_NAMES": " ".join(node.rdma_names),
             "SIM_FABRIC": " ".join("{}={}".format(*rail) for rail in node.fabric.items()),
             "SIM_FABRIC_MTU": str(MTU),
+            "SIM_RENDERER": node.renderer,
+            "SIM_AUTO_DEFAULT": str(int(node.auto_default)),
+            "SIM_LIGHT": str(int(node.light)),
         }
         if self.wifi:
             told["SIM_WIFI"] = self.wifi
@@ -95,6 +102,43 @@ def default_fabric(node_id: int, cables: Mapping[int, int]) -> dict[str, str]:
     return rails
 
 
+def fabric_of(written: Any, usual: Mapping[str, str]) -> Mapping[str, str]:
+    """What `fabric` says: "usual", addresses by netdev, or "none", which is the same as {}; ValueError if it says anything else."""
+    if written == "usual":
+        return usual
+    if written in ("none", {}):
+        return {}
+    if not isinstance(written, Mapping):
+        raise ValueError(f"fabric is {written!r}, wanted `none`, `usual` or addresses by netdev")
+    return {netdev: str(ipaddress.ip_interface(address)) for netdev, address in written.items()}
+
+
+def renderer_of(written: Mapping[str, Any]) -> str:
+    """What `renderer` says; ValueError if there is no such, or if it cannot do what else is wanted of it."""
+    renderer = written.get("renderer", RENDERERS[0])
+    if renderer not in RENDERERS:
+        raise ValueError(f"renderer is {renderer!r}, wanted one of {', '.join(RENDERERS)}")
+    if renderer == "networkd" and written.get("auto_default"):
+        raise ValueError("auto_default is NetworkManager's: it does not go with renderer networkd")
+    return str(renderer)
+
+
+def parse_node(entry: Mapping[str, Any], lan: str, cables: Mapping[int, int]) -> Node:
+    """From its entry, with what the cluster says of all nodes; ValueError or KeyError if it is not a node."""
+    return Node(
+        name=entry["name"],
+        id=entry["id"],
+        address=host_address(lan, entry["id"]),
+        cables=cables,
+        fabric=fabric_of(entry.get("fabric", "usual"), default_fabric(entry["id"], cables)),
+        rdma_names=tuple(entry.get("rdma_names", USUAL_NAMES.split())),
+        default_route=entry.get("default_route", "lan"),
+        renderer=renderer_of(entry),
+        auto_default=entry.get("auto_default", False),
+        light=entry.get("light", False),
+    )
+
+
 def parse(data: Mapping[str, Any]) -> Cluster:
     """From the YAML's data; ValueError or KeyError if it is not a cluster."""
     plugged: dict[str, dict[int, int]] = {entry["name"]: {} for entry in data["nodes"]}
@@ -104,18 +148,8 @@ def parse(data: Mapping[str, Any]) -> Cluster:
             if int(port) not in (0, 1) or int(port) in plugged[name]:
                 raise ValueError(f"{end} is no free QSFP port")
             plugged[name][int(port)] = number
-    nodes = tuple(
-        Node(
-            name=entry["name"],
-            id=entry["id"],
-            address=host_address(data["lan"], entry["id"]),
-            cables=plugged[entry["name"]],
-            fabric=entry.get("fabric", default_fabric(entry["id"], plugged[entry["name"]])),
-            rdma_names=tuple(entry.get("rdma_names", USUAL_NAMES.split())),
-            default_route=entry.get("default_route", "lan"),
-        )
-        for entry in data["nodes"]
-    )
+    common = {key: data[key] for key in ("fabric", "renderer", "auto_default", "light") if key in data}
+    nodes = tuple(parse_node({**common, **entry}, data["lan"], plugged[entry["name"]]) for entry in data["nodes"])
     return Cluster(data["name"], data["lan"], data.get("wifi"), len(data.get("cables", [])), nodes)
 
 

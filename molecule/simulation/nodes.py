@@ -55,7 +55,9 @@ def create_networks(client: DockerClient, cluster: Cluster) -> dict[str, Network
 def create_node(client: DockerClient, cluster: Cluster, node: Node, networks: dict[str, Network], image: Image, mark: str) -> Container:
     """Created with all its cables in, then started: NICs are renamed once, at boot."""
     labels = {LABEL: cluster.name, FINGERPRINT: mark}
-    volume = client.volumes.create(node.container + "-docker", labels=labels)
+    volumes = {}
+    if not node.light:  # overlay2 does not stack on overlay2
+        volumes[str(client.volumes.create(node.container + "-docker", labels=labels).name)] = {"bind": "/var/lib/docker", "mode": "rw"}
     lan = networks["lan"]
     restart: Any = {"Name": "unless-stopped"}  # the node's own `reboot` works by that
     container = client.containers.create(
@@ -70,7 +72,7 @@ def create_node(client: DockerClient, cluster: Cluster, node: Node, networks: di
         security_opt=["seccomp=unconfined", "apparmor=unconfined"],  # the node's own runc makes keyrings and mounts
         devices=["/dev/fuse"],
         tmpfs={"/run": "exec,mode=755", "/run/lock": "", "/tmp": "exec,mode=1777"},
-        volumes={str(volume.name): {"bind": "/var/lib/docker", "mode": "rw"}},  # overlay2 does not stack on overlay2
+        volumes=volumes,
         network=lan.name,
         networking_config={str(lan.name): client.api.create_endpoint_config(ipv4_address=node.address, aliases=[node.name])},
     )

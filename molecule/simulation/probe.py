@@ -53,6 +53,36 @@ def addresses() -> dict[str, list[str]]:
     return found
 
 
+def daemons() -> dict[str, str]:
+    """Whether each of the two that could have a device runs: active, inactive, failed."""
+    return {name: output("systemctl", "is-active", name)[1] for name in ("NetworkManager", "systemd-networkd")}
+
+
+def owners() -> dict[str, dict[str, str]]:
+    """Device: state and profile's file by NetworkManager, and the same by systemd-networkd; nothing of one that does not run."""
+    found: dict[str, dict[str, str]] = {}
+    status, devices = output("nmcli", "-t", "-f", "DEVICE,STATE", "device", "status")
+    for line in devices.splitlines() if status == 0 else []:
+        device, state = line.split(":", 1)
+        found.setdefault(device, {})["nm_state"] = state
+    status, profiles = output("nmcli", "-t", "-f", "DEVICE,FILENAME", "connection", "show", "--active")
+    for line in profiles.splitlines() if status == 0 else []:
+        device, file = line.split(":", 1)
+        found.setdefault(device, {})["nm_file"] = file
+    status, links = output("networkctl", "--json=short", "list")
+    for link in json.loads(links)["Interfaces"] if status == 0 else []:
+        entry = found.setdefault(link["Name"], {})
+        entry["networkd_state"] = link["AdministrativeState"]
+        entry["networkd_file"] = link.get("NetworkFile", "")
+    return found
+
+
+def profiles() -> list[str]:
+    """NetworkManager's, active or not, by name."""
+    status, names = output("nmcli", "-t", "-f", "NAME", "connection", "show")
+    return str(names).splitlines() if status == 0 else []
+
+
 def main(image: str, peers: list[str]) -> dict[str, Any]:
     inside = ["docker", "run", "--rm", "--network", "host", "--gpus", "all", "--device", "/dev/infiniband", "--ulimit", "memlock=-1"]
     return {
@@ -63,9 +93,12 @@ def main(image: str, peers: list[str]) -> dict[str, Any]:
         "default_route": output("ip", "route", "show", "default")[1],
         "rdma": {os.path.basename(path): rdma(os.path.basename(path)) for path in glob.glob("/sys/class/infiniband/*")},
         "product": read("/sys/class/dmi/id/product_name"),
+        "daemons": daemons(),
+        "owners": owners(),
+        "profiles": profiles(),
         "gpu": output("nvidia-smi", "-L"),
         "pings": {peer: output("ping", "-q", "-c1", "-W2", "-M", "do", "-s", "8972", peer)[0] for peer in peers},
-        "image": output("docker", "image", "inspect", "-f", "{{.Id}}", image)[1],
+        "image": output("docker", "image", "inspect", "-f", "{{.Id}}", image)[1] if image else "",
         "inside": output(*inside, image, "bash", "-c", "ls -x /sys/class/infiniband") if image else [0, ""],
     }
 

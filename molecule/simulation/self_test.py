@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Optional
 
 from .access import HERE, ssh
 from .description import MTU, Cluster, Node
@@ -25,7 +25,7 @@ def probe(cluster: Cluster, node: Node) -> dict[str, Any]:
     reachable = [
         peer for peer in peers if any(ipaddress.ip_address(peer) in ipaddress.ip_interface(own).network for own in node.fabric.values())
     ]
-    command = "sudo -n python3 - {} {}".format(STAND_IN_NAME, " ".join(reachable))
+    command = "sudo -n python3 - {} {}".format("''" if node.light else STAND_IN_NAME, " ".join(reachable))
     answer = ssh(node.address, command, (HERE / "probe.py").read_text())
     if answer.returncode != 0:
         raise SimulationError(f"{node.name}: ssh ended with {answer.returncode}: {answer.stderr.strip()[-400:]}")
@@ -56,16 +56,56 @@ def complaints(cluster: Cluster, node: Node, found: dict[str, Any], image_id: st
         yield from rail_complaints(node, netdev, entry["gids"], found)
     for peer, status in found["pings"].items():
         yield from differs(f"a 9000-byte ping to {peer}", status, 0)
-    yield from differs("id of the stand-in image", found["image"], image_id)
-    yield from differs(
-        "RDMA devices in a container", (found["inside"][0], sorted(found["inside"][1].split())), (0, sorted(node.rdma_names))
-    )
+    yield from renderer_complaints(node, found)
+    if not node.light:
+        yield from differs("id of the stand-in image", found["image"], image_id)
+        yield from differs(
+            "RDMA devices in a container", (found["inside"][0], sorted(found["inside"][1].split())), (0, sorted(node.rdma_names))
+        )
+
+
+def renderer_complaints(node: Node, found: dict[str, Any]) -> Iterator[str]:
+    """The daemon of its renderer runs, has the ports by the profiles of that renderer and no others, and keeps off the LAN."""
+    networkd = node.renderer == "networkd"
+    wanted = {"NetworkManager": "inactive" if networkd else "active", "systemd-networkd": "active" if networkd else "inactive"}
+    if found["daemons"] != wanted:
+        yield f"{node.name}: the network's daemons are {found['daemons']!r}, wanted {wanted!r}"
+    for netdev, cabled in node.netdevs().items():
+        owner = found["owners"].get(netdev, {})
+        if cabled and {key: owner.get(key) for key in profile(node, netdev)} != profile(node, netdev):
+            yield f"{node.name}: {netdev} is with {owner!r}, wanted {profile(node, netdev)!r}"
+    tries_dhcp = any("Wired connection" in name for name in found["profiles"])
+    if tries_dhcp != node.auto_default:
+        wish = "a" if node.auto_default else "no"
+        yield f"{node.name}: NetworkManager's profiles are {found['profiles']!r}, wanted {wish} Wired connection"
+    lan = found["owners"].get("enP7s7", {})
+    if {lan.get("nm_state", "unmanaged"), lan.get("networkd_state", "unmanaged")} != {"unmanaged"}:
+        yield f"{node.name}: enP7s7 is with {lan!r}, wanted nobody to manage it"
+
+
+def profile(node: Node, netdev: str) -> dict[str, Optional[str]]:
+    """What the daemon of the node's renderer should say of a cabled port; the file is the one that names its profile."""
+    if node.renderer == "networkd":
+        if netdev in node.fabric:
+            return {"networkd_state": "configured", "networkd_file": f"/run/systemd/network/10-netplan-{netdev}.network"}
+        return {"networkd_state": "unmanaged", "networkd_file": ""}
+    if netdev in node.fabric:
+        file = {
+            "networkmanager": f"/run/NetworkManager/system-connections/netplan-{netdev}.nmconnection",
+            "nmcli": f"/etc/NetworkManager/system-connections/cx7-{netdev}.nmconnection",
+        }[node.renderer]
+        return {"nm_state": "connected", "nm_file": file}
+    if node.auto_default:
+        return {}  # connecting, and after some failures disconnected for five minutes
+    return {"nm_state": "disconnected", "nm_file": None}
 
 
 def rail_complaints(node: Node, netdev: str, gids: dict[str, list[str]], found: dict[str, Any]) -> Iterator[str]:
-    """A rail has its address, its MTU, and a RoCE v2 GID of that address on its own netdev."""
+    """A rail has its address, its MTU, and a RoCE v2 GID of that address on its own netdev; another port has no address."""
     wanted = node.fabric.get(netdev)
     if wanted is None:
+        if found["addresses"].get(netdev):
+            yield f"{node.name}: {netdev} has {', '.join(found['addresses'][netdev])}, wanted no address"
         return
     if wanted not in found["addresses"].get(netdev, []):
         yield f"{node.name}: {netdev} lacks {wanted}"
