@@ -19,6 +19,7 @@ from ._findings import Finding, did_you_mean, errors
 from ._plan_checks import address_findings, machine_findings, network_findings, port_findings
 from ._plan_ids import planned
 from ._rails import Rails, Use, common_rails, rails_of
+from ._segments import probed, silent_findings, wire_findings
 
 SCHEMA = 1
 
@@ -54,7 +55,7 @@ def plan(
     nccl: t.Optional[str] = None,
     nccl_rings: bool = False,
 ) -> dict[str, t.Any]:
-    """Return the plan for the hosts in `observations` (by host, what `_roce.observe` returned there).
+    """Return the plan for the hosts in `observations` (by host, what `_roce.observe` returned there, with `heard` after probing).
 
     `head` becomes rank 0 (default: the first host), the others follow in `order` (default: that of `observations`), in a ring as they
     are cabled. `nccl` is the version of the NCCL that will run, which is not judged if it is not given; `nccl_rings` says that it was
@@ -109,10 +110,11 @@ def _wiring(ranks: t.Sequence[str], rails: Rails, observations: Observations) ->
             ring = _ring.ring_order(ranks, cables.links)
             if ring is not None:
                 return _ring_wiring(ring, rails, cables.links, observations)
+    heard = silent_findings(observations) + wire_findings(common, observations) if probed(observations) else []
     chosen = choose(common)
     if not chosen.used:
-        return Wiring(None, {}, {}, no_common_findings(ranks, rails), {})
-    findings = unchosen_findings(chosen) + unused_findings(ranks, rails, chosen) + network_findings(chosen.used)
+        return Wiring(None, {}, {}, no_common_findings(ranks, rails) + heard, {})
+    findings = heard + unchosen_findings(chosen) + unused_findings(ranks, rails, chosen) + network_findings(chosen.used)
     uses = {host: [members[host] for members in chosen.used.values()] for host in ranks}
     return Wiring("pair" if len(ranks) == 2 else "switch", uses, {}, findings, {})
 
@@ -120,6 +122,8 @@ def _wiring(ranks: t.Sequence[str], rails: Rails, observations: Observations) ->
 def _ring_wiring(ring: t.Sequence[str], rails: Rails, links: Links, observations: Observations) -> Wiring:
     paths, findings = control_path(ring, observations)
     findings = findings + _ring.ring_findings(ring, rails, links) + network_findings(links)
+    if probed(observations):
+        findings += silent_findings(observations) + wire_findings(links, observations)
     return Wiring("ring", {host: _ring.uses_of(host, rails, links) for host in ring}, paths, findings, links)
 
 

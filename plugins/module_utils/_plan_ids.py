@@ -114,6 +114,31 @@ IDS = {
         "the networks of a ring's cables have different prefix lengths, and NCCL compares subnets by one length",
         "address all cables alike",
     ),
+    "rail.miswired": Meaning(
+        "error",
+        "the rails of one network are not on one wire: frames of one do not arrive at the other",
+        "exchange the cables or the addresses, or have the rails addressed with `fabric_manage: true`",
+    ),
+    "probe.silent": Meaning(
+        "warning",
+        "no frame passes between a node's ports and those of the others, or only in one direction",
+        "check where the cable leads, and on a switch its VLANs and filters",
+    ),
+    "probe.missing": Meaning(
+        "error",
+        "the rails are to be addressed, and not every node has probed them",
+        "run the play on the whole group, without `--limit`",
+    ),
+    "fabric.range": Meaning(
+        "error",
+        "the range that the rails' networks are taken from is none, too small, or overlaps what the nodes reach otherwise",
+        "set `fabric_range` to a private range that nothing else uses, and `fabric_prefix_length` to what fits in it",
+    ),
+    "fabric.stacked": Meaning(
+        "error",
+        "the rails are to be addressed, and a bond, a bridge or a VLAN is made upon one of them",
+        "remove it, or address the rails yourself",
+    ),
     "address.duplicate": Meaning(
         "error",
         "two nodes have the same IPv4 address, on rails or, in a ring, on the interfaces by which the ranks would find each other",

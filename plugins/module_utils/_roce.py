@@ -99,6 +99,7 @@ def _port(sysfs: Sysfs, device: str, port: int, ipv4: t.Mapping[str, list[Record
         **link,
         "phys_port_name": sysfs.text(*_NET, netdev, "phys_port_name") if netdev else None,
         "phys_switch_id": sysfs.text(*_NET, netdev, "phys_switch_id") if netdev else None,
+        "uppers": [name[6:] for name in sysfs.names(*_NET, netdev) if name.startswith("upper_")] if netdev else [],
         "ipv4": addresses,
         "gids": gids,
         "gid_table_length": gid_table_length,
@@ -180,6 +181,7 @@ def _interface(sysfs: Sysfs, name: str, ipv4: t.Mapping[str, list[Record]], rout
         "physical": sysfs.is_directory(*_NET, name, "device"),
         "ipv4": ipv4.get(name, []),
         "default_route": any(_is_default(route, name) for route in routes),
+        "routes": [str(route["dst"]) for route in routes if route.get("dev") == name and "/" in str(route.get("dst"))],
     }
 
 

@@ -127,6 +127,12 @@ devices:
       returned: success
       type: str
       sample: 02005e1000010000
+    uppers:
+      description: Interfaces made upon that interface, such as a bond, a bridge or a VLAN.
+      returned: success
+      type: list
+      elements: str
+      sample: []
     ipv4:
       description: IPv4 addresses of the interface in the kernel's order, each with C(address), C(prefix_length) and C(network).
       returned: success
@@ -172,7 +178,9 @@ devices:
 interfaces:
   description:
     - Every other network interface, by name.
-    - Each has C(name), C(mac), C(mtu), C(operstate), C(carrier), C(speed_mbps), C(wireless), C(physical), C(ipv4) and C(default_route).
+    - Each has C(name), C(mac), C(mtu), C(operstate), C(carrier), C(speed_mbps), C(wireless), C(physical), C(ipv4), C(default_route)
+      and C(routes).
+    - C(routes) are the networks that the node reaches over the interface, its default route aside.
     - C(physical) is false for bridges, tunnels and other interfaces that no card is behind.
   returned: success
   type: list
@@ -188,6 +196,7 @@ interfaces:
       physical: true
       ipv4: [{address: 10.0.0.11, prefix_length: 24, network: 10.0.0.0/24}]
       default_route: true
+      routes: [10.0.0.0/24]
 ibdev2netdev:
   description: The lines that the tool of that name prints, made from sysfs, in the order of RV(devices).
   returned: success

@@ -22,7 +22,11 @@ def test_other_interfaces_are_listed_by_name(tmp_path: Path) -> None:
     plant(tmp_path, ports, OTHERS)
     (tmp_path / "class/net/bonding_masters").write_text("\n")
     (tmp_path / "class/net/enP7s7/device").mkdir()
-    routes = [{"dst": "default", "gateway": "10.0.0.1", "dev": "enP7s7"}, {"dst": "192.168.100.0/24", "dev": "enp1s0f0np0"}]
+    routes = [
+        {"dst": "default", "gateway": "10.0.0.1", "dev": "enP7s7"},
+        {"dst": "192.168.100.0/24", "dev": "enp1s0f0np0"},
+        {"dst": "10.8.0.0/16", "gateway": "10.0.0.2", "dev": "enP7s7"},
+    ]
     found = _roce.observe(str(tmp_path), ip_addresses(ports, {"enP7s7": ("10.0.0.11/24",)}), routes, Reader())["interfaces"]
     assert [entry["name"] for entry in found] == ["enP7s7", "lo", "wlP9s9"]
     management, loopback, wireless = found
@@ -37,6 +41,7 @@ def test_other_interfaces_are_listed_by_name(tmp_path: Path) -> None:
         "physical": True,
         "ipv4": [{"address": "10.0.0.11", "prefix_length": 24, "network": "10.0.0.0/24"}],
         "default_route": True,
+        "routes": ["10.8.0.0/16"],
     }
     assert (wireless["wireless"], wireless["carrier"], wireless["speed_mbps"], wireless["default_route"]) == (True, None, None, False)
     assert (loopback["physical"], loopback["speed_mbps"], loopback["ipv4"][0]["address"]) == (False, None, "127.0.0.1")

@@ -1,0 +1,30 @@
+# Copyright: (c) 2026, The dgx_spark.vllm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.dgx_spark.vllm.plugins.filter.fabric_addresses import FilterModule
+from tests.unit.plugins.fixtures.wires import bare
+
+fabric_addresses = FilterModule().filters()["fabric_addresses"]
+
+
+def test_hosts_are_numbered_in_their_order() -> None:
+    found = fabric_addresses(bare("ba", [[("b", 0), ("a", 1)]]), "10.20.0.0/16", 28)
+    assert found["findings"] == []
+    assert {host: [rail["address"] for rail in rails] for host, rails in found["rails"].items()} == {
+        "b": ["10.20.0.1/28", "10.20.0.17/28"],
+        "a": ["10.20.0.2/28", "10.20.0.18/28"],
+    }
+
+
+@pytest.mark.parametrize("wrong", [["a"], {"a": None}, {"a": {"heard": {}}}])
+def test_what_is_no_observation_is_said(wrong: Any) -> None:
+    with pytest.raises(AnsibleFilterError, match="wanted by host the result of roce_info"):
+        fabric_addresses(wrong)

@@ -1,0 +1,247 @@
+# Copyright: (c) 2026, The dgx_spark.vllm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The addresses that rails are given, from who hears whom."""
+
+from __future__ import annotations
+
+import copy
+import ipaddress
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.dgx_spark.vllm.plugins.module_utils import _findings
+from ansible_collections.dgx_spark.vllm.plugins.module_utils._addressing import Addressing, addressing
+from ansible_collections.dgx_spark.vllm.plugins.module_utils._foresee import foresee
+from ansible_collections.dgx_spark.vllm.plugins.module_utils._plan import plan
+from tests.unit.plugins.fixtures.spark import mapped, pair
+from tests.unit.plugins.fixtures.wires import Cable, Cluster, bare, hearing, ring_of
+
+PAIR: list[Cable] = [[("a", 0), ("b", 1)]]
+TWO_CABLES: list[Cable] = [[("a", 0), ("b", 0)], [("a", 1), ("b", 1)]]
+
+
+def address(cluster: Cluster, **settings: Any) -> Addressing:
+    return addressing(cluster, list(cluster), **settings)
+
+
+def shown(found: Addressing) -> dict[str, dict[str, str]]:
+    assert _findings.errors(found.findings) == []
+    return {host: {rail["interface"]: rail["address"] for rail in rails} for host, rails in found.rails.items()}
+
+
+def give(cluster: Cluster, host: str, netdev: str, *addresses: str, mtu: int = 9000) -> None:
+    """Give an interface these addresses."""
+    device = next(device for device in cluster[host]["devices"] if device["netdev"] == netdev)
+    parsed = [ipaddress.IPv4Interface(text) for text in addresses]
+    device["ipv4"] = [{"address": str(a.ip), "prefix_length": a.network.prefixlen, "network": str(a.network)} for a in parsed]
+    device["mtu"] = mtu
+    entries = {gid["index"]: gid for gid in device["gids"] if not gid["ipv4"]}
+    for number, entry in enumerate(parsed):
+        for index, (gid, kind, name) in pair(4 + 2 * number, mapped(str(entry.ip)), netdev).items():
+            entries[index] = {"index": index, "gid": gid, "type": kind.split()[-1], "netdev": name, "ipv4": str(entry.ip)}
+    device["gids"] = list(entries.values())
+
+
+def ids(found: Addressing) -> list[str]:
+    return [finding["id"] for finding in found.findings]
+
+
+def test_each_function_of_a_cable_has_a_network_of_its_own_whichever_ports_the_cable_is_in() -> None:
+    found = address(bare("ab", PAIR))
+    assert shown(found) == {
+        "a": {"enp1s0f0np0": "10.100.0.1/24", "enP2p1s0f0np0": "10.100.1.1/24"},
+        "b": {"enp1s0f1np1": "10.100.0.2/24", "enP2p1s0f1np1": "10.100.1.2/24"},
+    }
+    assert {(rail["mtu"], rail["kept"], tuple(rail["routes"])) for rails in found.rails.values() for rail in rails} == {(9000, False, ())}
+
+
+def test_two_cables_have_four_networks_and_a_switch_one_for_each_function() -> None:
+    two = shown(address(bare("ab", TWO_CABLES)))
+    assert [text.split(".")[2] for text in two["a"].values()] == ["0", "2", "1", "3"]
+    switch = shown(address(bare("abcd", [[("a", 0), ("b", 1), ("c", 0), ("d", 1)]])))
+    assert [list(rails.values()) for rails in switch.values()] == [[f"10.100.0.{n}/24", f"10.100.1.{n}/24"] for n in (1, 2, 3, 4)]
+
+
+def test_a_cable_that_leads_to_no_node_of_the_cluster_gets_nothing() -> None:
+    cluster = bare("ab", [*PAIR, [("a", 1)]])
+    assert set(shown(address(cluster))["a"]) == {"enp1s0f0np0", "enP2p1s0f0np0"}
+
+
+def test_a_ring_has_two_networks_a_cable_and_routes_over_the_nearer_neighbour() -> None:
+    found = address(bare("abcd", ring_of("abcd")))
+    rails = {rail["interface"]: rail for rail in found.rails["a"]}
+    # Networks 0 and 1 are of the cable a - b, 2 and 3 of that to d, 4 and 5 of b - c, 6 and 7 of c - d.
+    assert rails["enp1s0f0np0"] == {
+        "interface": "enp1s0f0np0",
+        "address": "10.100.0.1/24",
+        "mtu": 9000,
+        "kept": False,
+        "routes": [{"to": "10.100.4.0/24", "via": "10.100.0.2"}],
+    }
+    assert rails["enP2p1s0f0np0"]["routes"] == [{"to": "10.100.5.0/24", "via": "10.100.1.2"}]
+    assert rails["enp1s0f1np1"]["routes"] == [{"to": "10.100.6.0/24", "via": "10.100.2.4"}]
+    assert rails["enP2p1s0f1np1"]["routes"] == [{"to": "10.100.7.0/24", "via": "10.100.3.4"}]
+
+
+@pytest.mark.parametrize("nodes", [3, 4, 5, 8])
+def test_in_a_ring_every_address_is_reached_from_every_node(nodes: int) -> None:
+    names = "abcdefgh"[:nodes]
+    rails = address(bare(names, ring_of(names))).rails
+    owners = {ipaddress.IPv4Interface(rail["address"]).ip: host for host, mine in rails.items() for rail in mine}
+    for host in names:
+        for target in owners:
+            here, hops = host, 0
+            while target not in [ipaddress.IPv4Interface(rail["address"]).ip for rail in rails[here]]:
+                near = [owners[target] for rail in rails[here] if target in ipaddress.IPv4Interface(rail["address"]).network]
+                far = [
+                    owners[ipaddress.IPv4Address(route["via"])]
+                    for rail in rails[here]
+                    for route in rail["routes"]
+                    if target in ipaddress.IPv4Network(route["to"])
+                ]
+                assert len(near + far) == 1, (here, target)
+                here, hops = (near + far)[0], hops + 1
+                assert hops <= (nodes + 1) // 2, (host, target)
+
+
+def test_a_fabric_that_somebody_has_made_is_kept_with_its_mtu() -> None:
+    cluster = bare("ab", PAIR)
+    for host, cage, last in (("a", "f0np0", 10), ("b", "f1np1", 11)):
+        give(cluster, host, f"enp1s0{cage}", f"192.168.200.{last}/24", mtu=1500)
+        give(cluster, host, f"enP2p1s0{cage}", f"192.168.201.{last}/24", mtu=1500)
+    found = address(cluster)
+    assert shown(found)["a"] == {"enp1s0f0np0": "192.168.200.10/24", "enP2p1s0f0np0": "192.168.201.10/24"}
+    assert {(rail["kept"], rail["mtu"]) for rails in found.rails.values() for rail in rails} == {(True, 1500)}
+
+
+def test_what_is_missing_is_added_to_what_is_there() -> None:
+    cluster = bare("abc", [[("a", 0), ("b", 0), ("c", 0)]])
+    give(cluster, "a", "enp1s0f0np0", "192.168.200.3/24")
+    give(cluster, "b", "enp1s0f0np0", "192.168.200.11/24", mtu=1500)
+    found = address(cluster)
+    # The third node's own number is taken by the first; the second changes its MTU and nothing else.
+    assert [mine["enp1s0f0np0"] for mine in shown(found).values()] == ["192.168.200.3/24", "192.168.200.11/24", "192.168.200.4/24"]
+    assert [mine["enP2p1s0f0np0"] for mine in shown(found).values()] == ["10.100.0.1/24", "10.100.0.2/24", "10.100.0.3/24"]
+    kept = {(host, rail["interface"]) for host, rails in found.rails.items() for rail in rails if rail["kept"]}
+    assert kept == {("a", "enp1s0f0np0")}
+
+
+def test_of_twins_in_one_network_one_keeps_it() -> None:
+    cluster = bare("ab", PAIR)
+    for host, cage, last in (("a", "f0np0", 1), ("b", "f1np1", 3)):
+        give(cluster, host, f"enp1s0{cage}", f"192.168.0.{last}/24")
+        give(cluster, host, f"enP2p1s0{cage}", f"192.168.0.{last + 1}/24")
+    assert shown(address(cluster))["b"] == {"enp1s0f1np1": "192.168.0.3/24", "enP2p1s0f1np1": "10.100.0.2/24"}
+
+
+def test_an_address_that_two_nodes_have_and_one_that_an_interface_gave_itself_are_replaced() -> None:
+    cluster = bare("ab", PAIR)
+    for host, cage in (("a", "f0np0"), ("b", "f1np1")):
+        give(cluster, host, f"enp1s0{cage}", "192.168.7.9/24")
+        give(cluster, host, f"enP2p1s0{cage}", "169.254.3.4/16")
+    assert shown(address(cluster)) == {
+        "a": {"enp1s0f0np0": "192.168.7.9/24", "enP2p1s0f0np0": "10.100.0.1/24"},
+        "b": {"enp1s0f1np1": "192.168.7.2/24", "enP2p1s0f1np1": "10.100.0.2/24"},
+    }
+
+
+def test_networks_that_the_nodes_reach_otherwise_are_passed_over() -> None:
+    cluster = bare("ab", PAIR)
+    cluster["b"]["interfaces"][0]["routes"] = ["10.100.0.0/23"]
+    cluster["a"]["interfaces"][0]["ipv4"] = [{"address": "10.100.3.7", "prefix_length": 24, "network": "10.100.3.0/24"}]
+    assert list(shown(address(cluster))["a"].values()) == ["10.100.2.1/24", "10.100.4.1/24"]
+
+
+@pytest.mark.parametrize(
+    "given_range, length, said",
+    [
+        ("10.9.0.0/24", 24, "it overlaps 10.9.0.0/24 (a enP7s7)"),
+        ("10.9.0.0/24", 30, "has 0 free networks of /30"),
+        ("10.200.0.0/24", 24, "has 1 free networks of /24"),
+        ("10.200.0.0/16", 31, "leaves 0 addresses a network"),
+        ("10.200.0.0/16", 8, "at least 16, at most 30"),
+        ("10.200.0.1/16", 24, "has host bits set"),
+        ("fd00::/64", 24, "fabric_range: 'fd00::/64'"),
+        ("", 24, "fabric_range: ''"),
+    ],
+)
+def test_a_range_that_does_not_do_is_refused(given_range: str, length: int, said: str) -> None:
+    found = address(bare("ab", PAIR), addresses=given_range, prefix_length=length)
+    assert found.rails == {} and ids(found) == ["fabric.range"]
+    assert said in _findings.text(found.findings[0])
+
+
+def test_a_network_must_have_room_for_all_nodes() -> None:
+    cluster = bare("abcd", [[(name, 0) for name in "abcd"]])
+    assert "an address for each of 4 nodes" in address(cluster, prefix_length=30).findings[0]["wanted"]
+    assert shown(address(bare("ab", PAIR), prefix_length=30))["b"]["enp1s0f1np1"] == "10.100.0.2/30"
+
+
+def test_who_hears_nobody_is_named_and_who_was_not_probed_stops() -> None:
+    cluster = bare("abc", [*PAIR, [("c", 0)]])
+    found = address(cluster)
+    assert [(finding["id"], finding["host"]) for finding in found.findings] == [("probe.silent", "c")]
+    assert found.rails["c"] == []
+    cluster["a"]["heard"] = {name: [] for name in cluster["a"]["heard"]}
+    one_way = [finding for finding in address(cluster).findings if finding["host"] in ("a", "b")]
+    assert "is heard by b and hears nobody" in one_way[0]["found"] and "hears a and is not heard" in one_way[1]["found"]
+    del cluster["c"]["heard"]
+    assert ids(address(cluster)) == ["probe.missing"]
+
+
+def test_a_bond_upon_a_rail_is_named() -> None:
+    cluster = bare("ab", PAIR)
+    cluster["b"]["devices"][1]["uppers"] = ["bond0"]
+    found = address(cluster)
+    assert [(finding["id"], finding["host"]) for finding in found.findings] == [("fabric.stacked", "b")]
+    assert "bond0 made upon enp1s0f1np1" in found.findings[0]["found"]
+
+
+def applied(cluster: Cluster, found: Addressing) -> Cluster:
+    """The cluster as it is after the addresses have been given."""
+    return foresee(copy.deepcopy(cluster), found.rails)
+
+
+WIRINGS = st.sampled_from(["pair", "two cables", "ring", "switch", "switch of two ports each"])
+
+
+@settings(max_examples=60, deadline=None)
+@given(wiring=WIRINGS, nodes=st.integers(3, 9), seed=st.integers(0, 10**9))
+def test_whatever_is_there_the_addresses_make_a_valid_plan_and_are_kept_from_then_on(wiring: str, nodes: int, seed: int) -> None:
+    chance = random.Random(seed)
+    names = ["a", "b"] if wiring in ("pair", "two cables") else [f"n{number}" for number in range(nodes)]
+    swap = {name: chance.randint(0, 1) for name in names}
+    wirings: dict[str, Any] = {
+        "pair": PAIR,
+        "two cables": TWO_CABLES,
+        "ring": ring_of(names),
+        "switch": [[(name, 0) for name in names]],
+        "switch of two ports each": [[(name, cage) for name in names for cage in (0, 1)]],
+    }
+    cables = [[(host, cage ^ swap[host]) for host, cage in ends] for ends in wirings[wiring]]
+    cluster = bare(names, cables)
+    leftovers = ["192.168.0.{}/24", "192.168.1.{}/24", "169.254.0.{}/16", "10.100.0.{}/24", "10.100.1.{}/23", "10.9.0.{}/24"]
+    for host in names:
+        for device in cluster[host]["devices"]:
+            if chance.random() < 0.4:
+                give(
+                    cluster, host, device["netdev"], chance.choice(leftovers).format(chance.randint(1, 9)), mtu=chance.choice([1500, 9000])
+                )
+    found = address(cluster)
+    assert found.findings == []
+    everything = [ipaddress.IPv4Interface(rail["address"]) for rails in found.rails.values() for rail in rails]
+    assert len({entry.ip for entry in everything}) == len(everything), "an address twice"
+    for rails in found.rails.values():
+        networks = [ipaddress.IPv4Interface(rail["address"]).network for rail in rails]
+        assert not any(one.overlaps(other) for n, one in enumerate(networks) for other in networks[n + 1 :])
+    after = applied(cluster, found)
+    planned = plan(after)
+    assert [finding["id"] for finding in planned["findings"] if finding["id"] not in ("rail.redundant", "rail.crossed", "mtu.low")] == []
+    again = address(hearing(after, cables))
+    assert again.rails == {host: [{**rail, "kept": True} for rail in rails] for host, rails in found.rails.items()}
+    assert address(copy.deepcopy(cluster)) == found
