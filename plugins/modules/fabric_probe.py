@@ -75,7 +75,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.dgx_spark.vllm.plugins.module_utils import _beacon
 
-QUIET, LONGEST = 0.6, 10.0
+QUIET = 0.6
+LONGEST = 10.0
 
 
 def started(interfaces: t.Sequence[str], token: str, seconds: float) -> t.Optional[str]:

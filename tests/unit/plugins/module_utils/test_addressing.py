@@ -21,6 +21,9 @@ from ansible_collections.dgx_spark.vllm.plugins.module_utils._plan import plan
 from tests.unit.plugins.fixtures.spark import mapped, pair
 from tests.unit.plugins.fixtures.wires import Cable, Cluster, bare, hearing, ring_of
 
+PROVOKED = ("rail.miswired", "probe.silent", "probe.missing", "fabric.range", "fabric.stacked")
+"""The findings that this file provokes."""
+
 PAIR: list[Cable] = [[("a", 0), ("b", 1)]]
 TWO_CABLES: list[Cable] = [[("a", 0), ("b", 0)], [("a", 1), ("b", 1)]]
 
@@ -200,6 +203,16 @@ def test_a_bond_upon_a_rail_is_named() -> None:
     found = address(cluster)
     assert [(finding["id"], finding["host"]) for finding in found.findings] == [("fabric.stacked", "b")]
     assert "bond0 made upon enp1s0f1np1" in found.findings[0]["found"]
+
+
+def test_rails_of_one_network_that_no_wire_connects_are_refused() -> None:
+    cluster = bare("ab", TWO_CABLES)
+    for host, last in (("a", 1), ("b", 2)):
+        give(cluster, host, "enp1s0f0np0" if host == "a" else "enp1s0f1np1", f"10.3.0.{last}/24")
+    found = [finding for finding in plan(cluster)["findings"] if finding["severity"] == "error"]
+    assert [finding["id"] for finding in found] == ["rail.miswired"]
+    assert "a rocep1s0f0:1 enp1s0f0np0 10.3.0.1/24" in found[0]["found"]
+    assert "on one wire are a enp1s0f0np0 - a enP2p1s0f0np0 - b enp1s0f0np0" in found[0]["found"]
 
 
 def applied(cluster: Cluster, found: Addressing) -> Cluster:
