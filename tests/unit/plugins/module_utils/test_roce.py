@@ -81,6 +81,7 @@ def test_a_healthy_rail_is_described_completely() -> None:
         "carrier": True,
         "phys_port_name": "p0",
         "phys_switch_id": "02005e100700",
+        "uppers": [],
         "ipv4": [{"address": "192.168.100.7", "prefix_length": 24, "network": "192.168.100.0/24"}],
         "gid_table_length": 8,
         "gid_index": 3,
@@ -88,6 +89,14 @@ def test_a_healthy_rail_is_described_completely() -> None:
         "usable": True,
         "reasons": [],
     }
+
+
+def test_what_is_made_upon_an_interface_is_told(tmp_path: Path) -> None:
+    plant(tmp_path, spark(1))
+    (tmp_path / "class/net" / FIRST / "upper_bond0").mkdir()
+    first, *others = _roce.observe(str(tmp_path), [], [], Reader())["devices"]
+    assert (first["netdev"], first["uppers"]) == (FIRST, ["bond0"])
+    assert [device["uppers"] for device in others] == [[], [], []]
 
 
 def test_devices_are_ordered_by_pci_address_whatever_their_names() -> None:
