@@ -14,29 +14,25 @@ import ipaddress
 import itertools
 import typing as t
 
-from ._address_range import free, taken
+from ._address_range import Network, free, taken
 from ._cables import Links
 from ._findings import Finding
+from ._plan_checks import JUMBO_MTU
 from ._plan_ids import planned
 from ._rails import LINK_LOCAL, Device, Use
 from ._ring import ring_order
-from ._ring_routes import ring_routes
+from ._ring_routes import Route, ring_routes
 from ._segments import Member, Observations, Segment, probed, segments, silent_findings
 
-MTU = 9000
 RANGE = "10.100.0.0/16"
 PREFIX_LENGTH = 24
 
-Network = ipaddress.IPv4Network
 Rail = dict[str, t.Any]
 """`interface`, `address` (with its prefix length), `mtu`, `kept` (whether the interface has both already), `routes` [{`to`, `via`}]."""
 
 
-class Group(t.NamedTuple):
-    """The functions that get addresses in one network."""
-
-    segment: int
-    members: list[Member]
+Group = list[Member]
+"""The functions that get addresses in one network."""
 
 
 class Addressing(t.NamedTuple):
@@ -66,39 +62,32 @@ def addressing(
         return Addressing({}, [*findings, *error.args[0]])
     placed = [_place(group, network, order) for group, network in zip(groups, networks)]
     links: Links = {
-        str(network): {m.host: Use(m.device, str(place.addresses[m.host]), str(network)) for m in group.members}
+        str(network): {m.host: Use(m.device, str(place.addresses[m.host]), str(network)) for m in group}
         for group, network, place in zip(groups, networks, placed)
     }
     routes = ring_routes(ring, links)
-    rails: dict[str, list[Rail]] = {host: [] for host in order}
-    for host in order:
-        for device in ours[host]["devices"]:
-            for group, network, addresses_of, mtu in ((g, n, p.addresses, p.mtu) for g, n, p in zip(groups, networks, placed)):
-                if any(member.host == host and member.device is device for member in group.members):
-                    address = addresses_of[host]
-                    rails[host].append(
-                        {
-                            "interface": device["netdev"],
-                            "address": f"{address}/{network.prefixlen}",
-                            "mtu": mtu,
-                            "kept": _has(device, address, network) and device["mtu"] == mtu,
-                            "routes": routes.get((host, device["netdev"]), []),
-                        }
-                    )
+    by_end = {}
+    for group, network, place in zip(groups, networks, placed):
+        for member in group:
+            end = (member.host, member.device["netdev"])
+            by_end[end] = _rail(member.device, place.addresses[member.host], network, place.mtu, routes.get(end, []))
+    rails = {
+        host: [by_end[host, device["netdev"]] for device in ours[host]["devices"] if (host, device["netdev"]) in by_end] for host in order
+    }
     return Addressing(rails, findings)
 
 
 def groups_of(found: t.Sequence[Segment]) -> list[Group]:
     """The n-th function of each host on a segment is with the n-th of the others; one that has no partner gets no address."""
     groups = []
-    for number, segment in enumerate(found):
+    for segment in found:
         by_host: dict[str, list[Member]] = {}
         for member in segment:
             by_host.setdefault(member.host, []).append(member)
         for members in itertools.zip_longest(*by_host.values()):
             there = [member for member in members if member is not None]
             if len(there) > 1:
-                groups.append(Group(number, there))
+                groups.append(there)
     return groups
 
 
@@ -107,19 +96,26 @@ def _entries(device: Device) -> list[ipaddress.IPv4Interface]:
     return [entry for entry in entries if entry.ip not in LINK_LOCAL]
 
 
-def _has(device: Device, address: ipaddress.IPv4Address, network: Network) -> bool:
-    return any(entry.ip == address and entry.network == network for entry in _entries(device))
+def _rail(device: Device, address: ipaddress.IPv4Address, network: Network, mtu: int, routes: list[Route]) -> Rail:
+    has = any(entry.ip == address and entry.network == network for entry in _entries(device))
+    return {
+        "interface": device["netdev"],
+        "address": f"{address}/{network.prefixlen}",
+        "mtu": mtu,
+        "kept": has and device["mtu"] == mtu,
+        "routes": routes,
+    }
 
 
 def _ring_of(groups: t.Sequence[Group], order: t.Sequence[str]) -> list[str]:
     """The hosts as they follow each other in a ring; none where they are not in one."""
-    links: Links = {str(number): {m.host: Use(m.device, "", "") for m in group.members} for number, group in enumerate(groups)}
-    return ring_order(order, links) or [] if all(len(group.members) == 2 for group in groups) else []
+    links: Links = {str(number): {m.host: Use(m.device, "", "") for m in group} for number, group in enumerate(groups)}
+    return ring_order(order, links) or [] if all(len(group) == 2 for group in groups) else []
 
 
 def _common_length(groups: t.Sequence[Group], prefix_length: int) -> int:
     """In a ring NCCL compares subnets by one length: the one that all addresses have, if they agree."""
-    lengths = {entry.network.prefixlen for group in groups for member in group.members for entry in _entries(member.device)}
+    lengths = {entry.network.prefixlen for group in groups for member in group for entry in _entries(member.device)}
     return lengths.pop() if len(lengths) == 1 else prefix_length
 
 
@@ -131,15 +127,15 @@ def _networks(groups: t.Sequence[Group], observations: Observations, addresses: 
     others = taken(observations)
     kept: dict[int, Network] = {}
     for number, group in enumerate(groups):
-        found = [entry.network for member in group.members for entry in _entries(member.device)]
-        usable = [n for n in dict.fromkeys(found) if n not in kept.values() and n.num_addresses - 2 >= len(group.members)]
+        found = [entry.network for member in group for entry in _entries(member.device)]
+        usable = [n for n in dict.fromkeys(found) if n not in kept.values() and n.num_addresses - 2 >= len(group)]
         fitting = [n for n in usable if n.prefixlen == prefix_length or not one_length]
         unused = [n for n in fitting if not any(n.overlaps(other) for other in (*others, *kept.values()))]
         if unused:
             kept[number] = max(unused, key=found.count)
     missing = len(groups) - len(kept)
-    fabric = {entry.network: f"{m.host} {m.device['netdev']}" for g in groups for m in g.members for entry in _entries(m.device)}
-    new = free(addresses, prefix_length, {**fabric, **others}, missing, max((len(group.members) for group in groups), default=0))
+    fabric = {entry.network: f"{m.host} {m.device['netdev']}" for g in groups for m in g for entry in _entries(m.device)}
+    new = free(addresses, prefix_length, {**fabric, **others}, missing, max((len(group) for group in groups), default=0))
     return [kept[number] if number in kept else new.pop(0) for number in range(len(groups))]
 
 
@@ -151,19 +147,19 @@ class _Placed(t.NamedTuple):
 def _place(group: Group, network: Network, order: t.Sequence[str]) -> _Placed:
     """Keep what a member has in the network, the first of equals; the others get the number of their host in `order`, or the next free."""
     found: dict[str, ipaddress.IPv4Address] = {}
-    for member in group.members:
+    for member in group:
         mine = [entry.ip for entry in _entries(member.device) if entry.network == network and entry.ip not in found.values()]
         if mine:
             found[member.host] = mine[0]
-    whole = len(found) == len(group.members)
-    mtus = {member.device["mtu"] for member in group.members}
+    whole = len(found) == len(group)
+    mtus = {member.device["mtu"] for member in group}
     hosts = list(network.hosts())
-    for member in group.members:
+    for member in group:
         if member.host not in found:
             number = list(order).index(member.host) % len(hosts)
             found[member.host] = next(a for a in (*hosts[number:], *hosts[:number]) if a not in found.values())
     # An MTU that all agree on works: a few percent are not worth taking a network apart that somebody has made.
-    return _Placed(found, mtus.pop() if whole and len(mtus) == 1 else MTU)
+    return _Placed(found, mtus.pop() if whole and len(mtus) == 1 else JUMBO_MTU)
 
 
 def _upper_findings(groups: t.Sequence[Group]) -> list[Finding]:
@@ -176,7 +172,7 @@ def _upper_findings(groups: t.Sequence[Group]) -> list[Finding]:
             f"remove {', '.join(member.device['uppers'])} where it was configured, or address the rails yourself (fabric_manage: false)",
         )
         for group in groups
-        for member in group.members
+        for member in group
         if member.device.get("uppers")
     ]
 

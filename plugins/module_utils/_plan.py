@@ -19,7 +19,7 @@ from ._findings import Finding, did_you_mean, errors
 from ._plan_checks import address_findings, machine_findings, network_findings, port_findings
 from ._plan_ids import planned
 from ._rails import Rails, Use, common_rails, rails_of
-from ._segments import probed, silent_findings, wire_findings
+from ._segments import probe_findings
 
 SCHEMA = 1
 
@@ -110,7 +110,7 @@ def _wiring(ranks: t.Sequence[str], rails: Rails, observations: Observations) ->
             ring = _ring.ring_order(ranks, cables.links)
             if ring is not None:
                 return _ring_wiring(ring, rails, cables.links, observations)
-    heard = silent_findings(observations) + wire_findings(common, observations) if probed(observations) else []
+    heard = probe_findings(common, observations)
     chosen = choose(common)
     if not chosen.used:
         return Wiring(None, {}, {}, no_common_findings(ranks, rails) + heard, {})
@@ -121,9 +121,7 @@ def _wiring(ranks: t.Sequence[str], rails: Rails, observations: Observations) ->
 
 def _ring_wiring(ring: t.Sequence[str], rails: Rails, links: Links, observations: Observations) -> Wiring:
     paths, findings = control_path(ring, observations)
-    findings = findings + _ring.ring_findings(ring, rails, links) + network_findings(links)
-    if probed(observations):
-        findings += silent_findings(observations) + wire_findings(links, observations)
+    findings = findings + _ring.ring_findings(ring, rails, links) + network_findings(links) + probe_findings(links, observations)
     return Wiring("ring", {host: _ring.uses_of(host, rails, links) for host in ring}, paths, findings, links)
 
 

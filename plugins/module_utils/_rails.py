@@ -37,9 +37,14 @@ Common = dict[str, dict[str, Use]]
 """By network, in the order of the head's rails: by host, the rail that is used there."""
 
 
+def ports_of(devices: t.Iterable[Device]) -> list[Device]:
+    """Return the Ethernet ports that are up and have a network interface, with an address or without."""
+    return [d for d in devices if d["link_layer"] == "Ethernet" and d["state"] == "ACTIVE" and d["netdev"]]
+
+
 def rails_of(devices: t.Iterable[Device]) -> list[Device]:
     """Return the ports that can carry a rail. Whether they have a usable GID is decided when one is chosen for their address."""
-    return [d for d in devices if d["link_layer"] == "Ethernet" and d["state"] == "ACTIVE" and d["netdev"] and d["ipv4"]]
+    return [device for device in ports_of(devices) if device["ipv4"]]
 
 
 def entries_of(device: Device, hosts: int) -> list[t.Mapping[str, t.Any]]:

@@ -27,7 +27,8 @@ def ring_routes(ring: t.Sequence[str], links: Links) -> dict[tuple[str, str], li
             # To the nearer end of that cable forwards or backwards; as far either way: forwards.
             neighbour = ahead[1] if min(positions) <= len(ahead) - max(positions) else ahead[-1]
             mine = [uses for uses in links.values() if {host, neighbour} == set(uses)]
-            same = [uses for uses in links.values() if set(uses) == set(ends)]
-            own = mine[min([str(uses) for uses in same].index(str(links[network])), len(mine) - 1)]
+            # The n-th network of that cable over the n-th of the own one.
+            same = [name for name, uses in links.items() if set(uses) == set(ends)]
+            own = mine[min(same.index(network), len(mine) - 1)]
             found.setdefault((host, own[host].device["netdev"]), []).append({"to": network, "via": own[neighbour].address})
     return found

@@ -14,7 +14,7 @@ import typing as t
 
 from ._findings import Finding
 from ._plan_ids import planned
-from ._rails import Common, Device, describe
+from ._rails import Common, Device, describe, ports_of
 
 Observations = t.Mapping[str, t.Mapping[str, t.Any]]
 End = tuple[str, str]
@@ -38,12 +38,11 @@ def probed(observations: Observations) -> bool:
 
 
 def ports(observations: Observations) -> dict[End, Member]:
-    """Return the Ethernet ports that are up and have an interface, by host and interface."""
+    """Return the ports that are up, by host and interface."""
     return {
         (host, device["netdev"]): Member(host, device)
         for host, observation in observations.items()
-        for device in observation["devices"]
-        if device["link_layer"] == "Ethernet" and device["state"] == "ACTIVE" and device["netdev"]
+        for device in ports_of(observation["devices"])
     }
 
 
@@ -102,7 +101,12 @@ def silent_findings(observations: Observations) -> list[Finding]:
     return findings
 
 
-def wire_findings(used: Common, observations: Observations) -> list[Finding]:
+def probe_findings(used: Common, observations: Observations) -> list[Finding]:
+    """Return what probing has to say of a cluster that uses these networks; nothing where not all nodes have probed."""
+    return silent_findings(observations) + _wire_findings(used, observations) if probed(observations) else []
+
+
+def _wire_findings(used: Common, observations: Observations) -> list[Finding]:
     """Return an error for each network whose rails are not all on one wire, by what the nodes have heard; `used` is by network and host."""
     found = segments(observations)
     where = {(member.host, member.device["netdev"]): number for number, segment in enumerate(found) for member in segment}
