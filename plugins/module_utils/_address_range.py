@@ -32,10 +32,10 @@ def free(addresses: str, prefix_length: int, others: t.Mapping[Network, str], wa
     try:
         whole = ipaddress.IPv4Network(addresses)
     except ValueError as error:
-        raise ValueError([_range_finding(f"fabric_range: {addresses!r} ({error})", "an IPv4 network, such as 10.100.0.0/16")]) from None
+        raise ValueError([_range_finding(f"addresses: {addresses!r} ({error})", "an IPv4 network, such as 10.100.0.0/16")]) from None
     room = 2 ** (32 - min(prefix_length, 32)) - 2
     if not whole.prefixlen <= prefix_length <= 30 or room < hosts:
-        little = f"fabric_prefix_length: {prefix_length} in {whole}, which leaves {max(0, room)} addresses a network"
+        little = f"prefix_length: {prefix_length} in {whole}, which leaves {max(0, room)} addresses a network"
         raise ValueError([_range_finding(little, f"at least {whole.prefixlen}, at most 30, and an address for each of {hosts} nodes")])
     if not wanted:
         return []
@@ -49,10 +49,10 @@ def free(addresses: str, prefix_length: int, others: t.Mapping[Network, str], wa
             if len(found) == wanted:
                 return found
     listing = ", ".join(f"{network} ({where})" for network, where in met.items())
-    few = f"fabric_range: {whole} has {len(found)} free networks of /{prefix_length}{f'; it overlaps {listing}' if met else ''}"
+    few = f"addresses: {whole} has {len(found)} free networks of /{prefix_length}{f'; it overlaps {listing}' if met else ''}"
     raise ValueError([_range_finding(few, f"{wanted}, one for each rail that has no network of its own")])
 
 
 def _range_finding(found: str, wanted: str) -> Finding:
-    remedy = "set fabric_range to a private range that nothing else uses, and fabric_prefix_length to what fits in it"
+    remedy = "give fabric_addresses a private range that nothing else uses, and a prefix_length that fits in it"
     return planned("fabric.range", None, found, wanted, remedy)

@@ -169,7 +169,7 @@ def _upper_findings(groups: t.Sequence[Group]) -> list[Finding]:
             member.host,
             f"{', '.join(member.device['uppers'])} made upon {member.device['netdev']}",
             "a rail without bond, bridge or VLAN: bonded functions of a port are slower than two rails",
-            f"remove {', '.join(member.device['uppers'])} where it was configured, or address the rails yourself (fabric_manage: false)",
+            f"remove {', '.join(member.device['uppers'])} where it was configured, or choose the addresses yourself",
         )
         for group in groups
         for member in group

@@ -117,7 +117,7 @@ IDS = {
     "rail.miswired": Meaning(
         "error",
         "the rails of one network are not on one wire: frames of one do not arrive at the other",
-        "exchange the cables or the addresses, or have the rails addressed with `fabric_manage: true`",
+        "exchange the cables or the addresses; the filter `fabric_addresses` works out addresses that fit the wires",
     ),
     "probe.silent": Meaning(
         "warning",
@@ -126,18 +126,18 @@ IDS = {
     ),
     "probe.missing": Meaning(
         "error",
-        "the rails are to be addressed, and not every node has probed them",
+        "addresses are worked out by the filter `fabric_addresses`, and not every node has probed its ports",
         "run the play on the whole group, without `--limit`",
     ),
     "fabric.range": Meaning(
         "error",
-        "the range that the rails' networks are taken from is none, too small, or overlaps what the nodes reach otherwise",
-        "set `fabric_range` to a private range that nothing else uses, and `fabric_prefix_length` to what fits in it",
+        "the range given to the filter `fabric_addresses` is none, too small, or overlaps what the nodes reach otherwise",
+        "give it a private range that nothing else uses, and a `prefix_length` that fits in it",
     ),
     "fabric.stacked": Meaning(
         "error",
-        "the rails are to be addressed, and a bond, a bridge or a VLAN is made upon one of them",
-        "remove it, or address the rails yourself",
+        "addresses are worked out by the filter `fabric_addresses`, and a bond, a bridge or a VLAN is made upon a port",
+        "remove it, or choose the addresses yourself",
     ),
     "address.duplicate": Meaning(
         "error",

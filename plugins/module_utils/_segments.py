@@ -123,7 +123,7 @@ def _wire_findings(used: Common, observations: Observations) -> list[Finding]:
                 None,
                 f"rails of {network} that are not on one wire ({listing}); on one wire are {wires}",
                 "the addresses of one network on ports that one cable or one switch connects",
-                "exchange the cables or the addresses, or let the collection address the rails (fabric_manage: true)",
+                "exchange the cables or the addresses; the filter fabric_addresses works out addresses that fit the wires",
             )
         )
     return findings

@@ -169,8 +169,8 @@ def test_networks_that_the_nodes_reach_otherwise_are_passed_over() -> None:
         ("10.200.0.0/16", 31, "leaves 0 addresses a network"),
         ("10.200.0.0/16", 8, "at least 16, at most 30"),
         ("10.200.0.1/16", 24, "has host bits set"),
-        ("fd00::/64", 24, "fabric_range: 'fd00::/64'"),
-        ("", 24, "fabric_range: ''"),
+        ("fd00::/64", 24, "addresses: 'fd00::/64'"),
+        ("", 24, "addresses: ''"),
     ],
 )
 def test_a_range_that_does_not_do_is_refused(given_range: str, length: int, said: str) -> None:
