@@ -8,7 +8,7 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.dgx_spark.vllm.plugins.module_utils import _addressing
+from ansible_collections.dgx_spark.vllm.plugins.module_utils import _addressing, _foresee
 
 
 def fabric_addresses(
@@ -16,9 +16,10 @@ def fabric_addresses(
     addresses: str = _addressing.RANGE,
     prefix_length: int = _addressing.PREFIX_LENGTH,
 ) -> dict[str, t.Any]:
-    """Work out the rails' addresses; see `_addressing.addressing`."""
+    """Work out the rails' addresses, and what the nodes will report then; see `_addressing.addressing` and `_foresee.foresee`."""
     try:
-        return _addressing.addressing(observations, list(observations), addresses, prefix_length)._asdict()
+        found = _addressing.addressing(observations, list(observations), addresses, prefix_length)
+        return {**found._asdict(), "observations": _foresee.foresee(observations, found.rails)}
     except (KeyError, TypeError, AttributeError) as error:
         raise AnsibleFilterError(
             f"fabric_addresses: {type(error).__name__}: {error}; wanted by host the result of roce_info, with what fabric_probe heard there"

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from ansible_collections.dgx_spark.vllm.plugins.module_utils import _findings
 from ansible_collections.dgx_spark.vllm.plugins.module_utils._addressing import Addressing, addressing
+from ansible_collections.dgx_spark.vllm.plugins.module_utils._foresee import foresee
 from ansible_collections.dgx_spark.vllm.plugins.module_utils._plan import plan
-from tests.unit.plugins.fixtures.foresee import foresee
 from tests.unit.plugins.fixtures.spark import mapped, pair
 from tests.unit.plugins.fixtures.wires import Cable, Cluster, bare, hearing, ring_of
 

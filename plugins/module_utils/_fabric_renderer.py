@@ -1,0 +1,143 @@
+# Copyright (c) 2026, The dgx_spark.vllm authors
+# Simplified BSD License (see https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+"""Which program gives a node's rails their addresses, and which files of netplan are about them."""
+
+from __future__ import annotations
+
+import fnmatch
+import glob
+import json
+import os
+import typing as t
+
+from ._fabric_files import CONNECTIONS, NETPLAN, NETPLAN_FILE
+from ._fabric_restore import NETWORKD, NETWORKMANAGER, PROFILES, FabricError, command, demand
+
+# netplan itself needs PyYAML, so where it is that is too, for the system's Python.
+_DEFINITIONS = """
+import json, sys, yaml
+found = {}
+for path in sys.argv[1:]:
+    network = (yaml.safe_load(open(path)) or {}).get("network") or {}
+    found[path] = {
+        "other": sorted(set(network) - {"version", "renderer", "ethernets"}),
+        "ethernets": {name: (entry or {}).get("match") or {} for name, entry in (network.get("ethernets") or {}).items()},
+    }
+print(json.dumps(found))
+"""
+
+
+class Definitions(t.NamedTuple):
+    """What a file of netplan defines: the rails' `interfaces`, the `ids` of these definitions, and what `other` it is about."""
+
+    interfaces: list[str]
+    ids: list[str]
+    other: list[str]
+
+
+def find(interfaces: t.Sequence[str]) -> str:
+    """Return which program has these interfaces. Raise FabricError where none has, or not the same one."""
+    networkd = _networkd()
+    states = _columns("DEVICE,STATE", "device", "status")
+    managed = {name for name in interfaces if _is_managed(states.get(name, "unmanaged"), networkd is not None)}
+    if managed == set(interfaces):
+        paths = _columns("DEVICE,FILENAME", "connection", "show", "--active")
+        plain = any(paths.get(name, "").startswith(CONNECTIONS) for name in interfaces)
+        return PROFILES if plain or not netplan_files() else NETWORKMANAGER
+    if networkd is not None and not managed:
+        by_hand = {name: networkd[name] for name in interfaces if networkd.get(name, "").startswith("/etc/systemd/network")}
+        if by_hand:
+            name, path = min(by_hand.items())
+            raise FabricError(
+                f"found {name} configured by {path}, wanted rails that netplan configures, or nobody; remove that file, or give the rails"
+                " their addresses in it yourself"
+            )
+        if command(["netplan", "get", "version"])[0] == 0:
+            return NETWORKD
+    without = ", ".join(name for name in interfaces if name not in managed)
+    raise FabricError(
+        f"found {without} without a program that gives it addresses (NetworkManager has"
+        f" {', '.join(sorted(managed)) or 'none of them'}, systemd-networkd {'runs' if networkd is not None else 'does not run'}), wanted"
+        " all with NetworkManager, or all with netplan and systemd-networkd; start one of them, or address the rails yourself"
+    )
+
+
+def _columns(fields: str, *words: str) -> dict[str, str]:
+    """What nmcli says of each interface; nothing where NetworkManager does not run."""
+    code, out, _err = command(["nmcli", "-t", "-e", "no", "-f", fields, *words])
+    return dict(line.split(":", 1) for line in out.splitlines() if not line.startswith(":") and ":" in line) if code == 0 else {}
+
+
+def _is_managed(state: str, networkd: bool) -> bool:
+    """Whether NetworkManager has it. What another program has configured it only shows, but for what was done by hand."""
+    return not state.startswith("unmanaged") and not (networkd and "externally" in state)
+
+
+def _networkd() -> t.Optional[dict[str, str]]:
+    """The file by which systemd-networkd configures each interface, empty for none; None where it does not run."""
+    if command(["systemctl", "is-active", "systemd-networkd"])[1].strip() != "active":
+        return None
+    found = json.loads(demand(["networkctl", "--json=short", "list"], "look at `journalctl --unit systemd-networkd`"))
+    return {entry["Name"]: entry.get("NetworkFile") or "" for entry in found["Interfaces"]}
+
+
+def netplan_files() -> list[str]:
+    """Return the files that others have made for netplan; none where there is no netplan."""
+    paths = sorted(path for path in glob.glob(f"{NETPLAN}/*.yaml") if path != NETPLAN_FILE)
+    return paths if paths and command(["netplan", "get", "version"])[0] == 0 else []
+
+
+def definitions(functions: t.Collection[str], macs: t.Mapping[str, str]) -> dict[str, Definitions]:
+    """Return the files of netplan that are about one of `functions`, all interfaces of the node's RDMA ports; `macs` by name."""
+    paths = netplan_files()
+    if not paths:
+        return {}
+    text = demand(["/usr/bin/python3", "-c", _DEFINITIONS, *paths], "correct the file, as `netplan get` shows, or remove it")
+    found = {}
+    for path, defined in json.loads(text).items():
+        named = {name: _interfaces(name, match, functions, macs) for name, match in defined["ethernets"].items()}
+        found[path] = Definitions(
+            sorted({interface for several in named.values() for interface in several}),
+            [name for name, several in named.items() if several],
+            [name for name, several in named.items() if not several] + defined["other"],
+        )
+    return {path: one for path, one in found.items() if one.interfaces}
+
+
+def about(found: t.Mapping[str, Definitions], interfaces: t.Collection[str]) -> dict[str, list[str]]:
+    """Return those files that are about one of these, with all interfaces that each defines.
+
+    Raise FabricError where one can't be set aside.
+    """
+    aside = {path: one for path, one in found.items() if set(one.interfaces) & set(interfaces)}
+    for path, one in aside.items():
+        if one.other:
+            raise FabricError(
+                f"found {path}, which defines {', '.join(one.interfaces)} and also {', '.join(one.other)}, wanted rails in a file of their"
+                " own, so that it can be set aside and put back; move their definitions to another file, or remove them"
+            )
+    return {path: one.interfaces for path, one in aside.items()}
+
+
+def _interfaces(name: str, match: t.Mapping[str, t.Any], functions: t.Collection[str], macs: t.Mapping[str, str]) -> list[str]:
+    """The rails' interfaces that a definition is for."""
+    if not match:
+        return [name] if name in functions else []
+    wanted_mac, patterns = str(match.get("macaddress", "")).lower(), match.get("name", [])
+    patterns = [patterns] if isinstance(patterns, str) else patterns
+    by_mac = [one for one in functions if not wanted_mac or macs.get(one, "").lower() == wanted_mac]
+    return sorted(one for one in by_mac if not patterns or any(fnmatch.fnmatchcase(one, pattern) for pattern in patterns))
+
+
+def macs_of(interfaces: t.Iterable[str]) -> dict[str, str]:
+    """Return the MAC address of each interface that exists."""
+    found = {}
+    for name in interfaces:
+        path = f"/sys/class/net/{name}/address"
+        if os.path.exists(path):
+            with open(path, encoding="utf-8") as file:
+                found[name] = file.read().strip()
+    return found

@@ -1,0 +1,270 @@
+# Copyright (c) 2026, The dgx_spark.vllm authors
+# Simplified BSD License (see https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+"""Puts back the addresses that a node's rails had, from what was written down before they were changed.
+
+The module rail_addresses imports this file, and also copies it to the node, where systemd runs it as a program when nobody has confirmed
+the new addresses in time. So it imports nothing of ours.
+
+A snapshot is `renderer`, `ids` (names of netplan's definitions), `files` {path: as `keep` returns it}, `ours` (those of these paths that
+nobody else writes) and `interfaces` {name: `addresses` (``10.100.0.1/24``), `mtu`, `uuid` (of the profile that NetworkManager ran, null
+for none)}.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+import typing as t
+
+FOLDER = "/var/lib/dgx-spark/fabric"
+BEFORE, PENDING = f"{FOLDER}/before.json", f"{FOLDER}/pending.json"
+PROGRAM = "/usr/local/lib/dgx-spark/fabric_restore.py"
+BOOT = "dgx-spark-fabric-restore.service"
+BOOT_FILES = (f"/etc/systemd/system/{BOOT}", f"/etc/systemd/system/multi-user.target.wants/{BOOT}")
+DEADLINE = "dgx-spark-fabric-deadline"
+NETWORKMANAGER, NETWORKD, PROFILES = "netplan with NetworkManager", "netplan with systemd-networkd", "NetworkManager"
+NETPLAN_FOLDERS = ("lib/netplan", "etc/netplan", "run/netplan")
+NETWORKD_FILES = "run/systemd/network"
+SETTLE_SECONDS = 10
+
+Record = dict[str, t.Any]
+Kept = t.Optional[Record]
+"""A file as it was: `content` (base64), `mode`, `uid`, `gid`, `mtime_ns`; None where there was none."""
+
+
+class FabricError(Exception):
+    """The rails can't be given addresses; the text says what was found, what was wanted and what to do."""
+
+
+def command(words: t.Sequence[str], seconds: float = 30) -> tuple[int, str, str]:
+    """Run a command: exit status (127 if there is no such program, 124 if it did not end in time), standard output, standard error."""
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=seconds, check=False)
+    except FileNotFoundError:
+        return 127, "", f"{words[0]}: not found"
+    except subprocess.TimeoutExpired:
+        return 124, "", f"no end within {seconds:g} s"
+    return done.returncode, done.stdout, done.stderr
+
+
+def demand(words: t.Sequence[str], remedy: str) -> str:
+    """Run a command that must succeed; its output."""
+    code, out, err = command(words)
+    if code != 0:
+        raise FabricError(f"found `{' '.join(words)}` ending with status {code} ({(err or out).strip()}), wanted 0; {remedy}")
+    return out
+
+
+def keep(path: str) -> Kept:
+    """Return the file at `path` as it is."""
+    try:
+        status = os.stat(path)
+        with open(path, "rb") as file:
+            content = base64.b64encode(file.read()).decode()
+    except FileNotFoundError:
+        return None
+    return {"content": content, "mode": status.st_mode & 0o7777, "uid": status.st_uid, "gid": status.st_gid, "mtime_ns": status.st_mtime_ns}
+
+
+def replace(path: str, data: bytes, mode: int = 0o600) -> None:
+    """Replace the file as a whole, so that after a loss of power there is the old one or the new one."""
+    # What reads these folders goes by the end of the name.
+    descriptor, part = tempfile.mkstemp(prefix=".", suffix=".part", dir=os.path.dirname(path))
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(data)
+            os.fchmod(descriptor, mode)
+            file.flush()
+            os.fsync(descriptor)
+        os.replace(part, path)
+    except OSError:
+        os.unlink(part)
+        raise
+
+
+def remove(path: str) -> None:
+    """Remove the file if it is there."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def put(path: str, kept: Kept, ours: bool) -> None:
+    """Make the file what it was. One that is not `ours`, was set aside and is there again is somebody's newer wish."""
+    if kept is None:
+        remove(path)
+    elif ours or not os.path.lexists(path):
+        replace(path, base64.b64decode(kept["content"]), kept["mode"])
+        os.chown(path, kept["uid"], kept["gid"])
+        os.utime(path, ns=(kept["mtime_ns"], kept["mtime_ns"]))
+
+
+def read(path: str) -> t.Optional[Record]:
+    """Return a snapshot, None if there is none."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            found: Record = json.load(file)
+            return found
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise FabricError(f"found {path} with no JSON in it ({error}), wanted what the rails were; give them addresses yourself") from error
+
+
+def write(path: str, snapshot: t.Mapping[str, t.Any]) -> None:
+    """Write a snapshot."""
+    os.makedirs(FOLDER, mode=0o700, exist_ok=True)
+    replace(path, (json.dumps(snapshot, indent=1) + "\n").encode())
+
+
+@contextlib.contextmanager
+def locked() -> t.Iterator[None]:
+    """Wait until nobody else changes the rails."""
+    with open("/run/dgx-spark-fabric.lock", "w", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def owners() -> dict[str, str]:
+    """Return the profile (its uuid) that NetworkManager runs, by interface; nothing where it does not run itself."""
+    code, out, _err = command(["nmcli", "-t", "-e", "no", "-f", "DEVICE,UUID", "connection", "show", "--active"])
+    return dict(line.split(":", 1) for line in out.splitlines() if not line.startswith(":") and ":" in line) if code == 0 else {}
+
+
+def in_force(interfaces: t.Iterable[str]) -> dict[str, Record]:
+    """Return `addresses` (IPv4, without link-local ones and those that come from DHCP), `mtu`, `uuid` and `routes` of those that exist."""
+    links = json.loads(demand(["ip", "-json", "-4", "address", "show"], "install iproute2"))
+    links += [link for link in json.loads(demand(["ip", "-json", "link", "show"], "install iproute2")) if "addr_info" not in link]
+    routes = json.loads(demand(["ip", "-json", "-4", "route", "show", "table", "main"], "install iproute2"))
+    running, found = owners(), dict[str, Record]()
+    for link in links:
+        name = link.get("ifname")
+        if name not in interfaces or name in found:
+            continue
+        via = [route for route in routes if route.get("dev") == name and "gateway" in route]
+        entries = [e for e in link.get("addr_info", ()) if e["family"] == "inet" and not e.get("dynamic") and e.get("scope") != "link"]
+        found[name] = {
+            "addresses": sorted(f"{entry['local']}/{entry['prefixlen']}" for entry in entries),
+            "mtu": link["mtu"],
+            "uuid": running.get(name),
+            "routes": sorted(f"{route['dst']} via {route['gateway']}" for route in via),
+        }
+    return found
+
+
+@contextlib.contextmanager
+def generated(files: t.Mapping[str, t.Optional[str]]) -> t.Iterator[str]:
+    """Have netplan generate into a folder of its own, with these files changed (None: without); the folder. It rejects what is wrong."""
+    scratch = tempfile.mkdtemp(prefix="dgx-spark-netplan-")
+    try:
+        for part in NETPLAN_FOLDERS:
+            if os.path.isdir(f"/{part}"):
+                shutil.copytree(f"/{part}", f"{scratch}/{part}")
+        for path, text in files.items():
+            remove(scratch + path)
+            if text is not None:
+                replace(scratch + path, text.encode())
+        demand(["netplan", "generate", "--root-dir", scratch], "correct the file that it names: the node would not boot with it either")
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def reload(renderer: str, ids: t.Iterable[str]) -> None:
+    """Have the files read that there are now. What is active stays so with NetworkManager, and changes at once with systemd-networkd.
+
+    `netplan apply` is not used: it takes down every connection of the node, that by which it is managed included. Where systemd-networkd
+    runs, `netplan generate` touches the files of all links, each of which would then lose its addresses for a moment.
+    """
+    if renderer == NETWORKD:
+        with generated({}) as scratch:
+            for name in (f"{NETWORKD_FILES}/10-netplan-{one}.{kind}" for one in ids for kind in ("network", "link")):
+                new, old = keep(f"{scratch}/{name}"), keep(f"/{name}")
+                if new is None:
+                    remove(f"/{name}")
+                elif old is None or new["content"] != old["content"]:
+                    os.makedirs(f"/{NETWORKD_FILES}", exist_ok=True)
+                    shutil.copy(f"{scratch}/{name}", f"/{name}")
+        demand(["networkctl", "reload"], "look at `journalctl --unit systemd-networkd`")
+        return
+    if renderer == NETWORKMANAGER:
+        demand(["netplan", "generate"], "correct the file that it names: the node would not boot with it either")
+    demand(["nmcli", "connection", "reload"], "look at `journalctl --unit NetworkManager`")
+
+
+def until(question: t.Callable[[], bool], seconds: float = SETTLE_SECONDS) -> bool:
+    """Whether the answer becomes yes in time."""
+    end = time.monotonic() + seconds
+    while not question():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.2)
+    return True
+
+
+def settle(wanted: t.Mapping[str, Record]) -> None:
+    """Have the interfaces be what they were; what no file says is set by hand, as somebody had done it."""
+
+    def differs() -> list[str]:
+        now = in_force(wanted)
+        return [name for name in now if any(now[name][key] != wanted[name][key] for key in ("addresses", "mtu"))]
+
+    for name in differs():
+        if wanted[name]["uuid"]:
+            # A profile that somebody has removed since is not missed.
+            command(["nmcli", "--wait", "20", "connection", "up", "uuid", wanted[name]["uuid"], "ifname", name])
+    if until(lambda: not differs()):
+        return
+    for name, now in in_force(wanted).items():
+        for address in set(now["addresses"]) - set(wanted[name]["addresses"]):
+            command(["ip", "address", "del", address, "dev", name])
+        for address in wanted[name]["addresses"]:
+            if address not in now["addresses"]:
+                command(["ip", "address", "add", address, "dev", name])
+        if now["mtu"] != wanted[name]["mtu"]:
+            command(["ip", "link", "set", "dev", name, "mtu", str(wanted[name]["mtu"])])
+
+
+def restore(snapshot: Record) -> None:
+    """Put back files and addresses. Can be repeated when it was interrupted."""
+    for path, kept in snapshot["files"].items():
+        put(path, kept, path in snapshot["ours"])
+    reload(snapshot["renderer"], snapshot["ids"])
+    settle(snapshot["interfaces"])
+
+
+def disarm() -> None:
+    """Forget what was to be put back when nobody confirms; call it when all else is done."""
+    remove(PENDING)
+    command(["systemctl", "stop", f"{DEADLINE}.timer"])
+    for path in (*reversed(BOOT_FILES), PROGRAM):
+        remove(path)
+    for folder in (FOLDER, os.path.dirname(FOLDER), os.path.dirname(PROGRAM)):
+        # Others have files there too.
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)
+
+
+def revert() -> bool:
+    """Put back what was before the change that nobody has confirmed; whether there was one."""
+    pending = read(PENDING)
+    if pending is None:
+        return False
+    restore(pending)
+    disarm()
+    return True
+
+
+if __name__ == "__main__":
+    with locked():
+        if revert():
+            print("nobody has confirmed the rails' new addresses: put back what was before", flush=True)
