@@ -1,0 +1,216 @@
+"""Rails without addresses, or with wrong ones: given what they need, and put back, whatever happens in between."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, Callable
+
+import pytest
+
+from tests.acceptance.conftest import another_cluster
+from tests.acceptance.harness import Playbooks, wait_for
+from tests.acceptance.test_recovery import reboot
+
+FABRIC = "playbooks/fabric.yml"
+OURS = "/etc/netplan/90-dgx-spark-fabric.yaml"
+JOURNAL = "/var/lib/dgx-spark/fabric"
+GIVE = "addresses | Give the rails their addresses, for as long as nobody confirms"
+# Cable from port 0 of spark1 to port 1 of spark2.
+RAILS = {"spark1": ["enp1s0f0np0", "enP2p1s0f0np0"], "spark2": ["enp1s0f1np1", "enP2p1s0f1np1"]}
+WRONG = """\
+network:
+  version: 2
+  ethernets:
+    enp1s0f0np0: {addresses: [192.168.9.1/24], mtu: 1500}
+    enP2p1s0f0np0:
+      addresses: [192.168.9.2/24]  # the same network: one of the two is never used
+"""
+FILES = "/etc /usr/local/lib /run/systemd/network /run/NetworkManager/system-connections"
+
+
+def state(node: Any) -> dict[str, Any]:
+    """All files of the node's configuration, with owner, mode, time and content, and what is in force."""
+    listed = node.check_output(f"find {FILES} -type f -printf '%p %m %U %G %T@ ' -exec sha256sum {{}} \\; | sort")
+    # Written by daemons and at every boot.
+    files = [line for line in listed.splitlines() if not line.startswith(("/etc/resolv.conf", "/etc/ld.so.cache", "/run/"))]
+    generated = [line.split()[0] for line in listed.splitlines() if line.startswith("/run/")]
+    links = json.loads(node.check_output("ip -json -4 address show"))
+    addresses = {link["ifname"]: sorted(entry["local"] for entry in link["addr_info"]) for link in links if link.get("addr_info")}
+    mtus = {link["ifname"]: link["mtu"] for link in json.loads(node.check_output("ip -json link show"))}
+    ours = node.check_output("ls /var/lib/dgx-spark 2>/dev/null | wc -l")
+    units = node.check_output(
+        "find /etc/systemd/system -name '*dgx-spark*'; systemctl list-timers --all --no-legend | grep -c dgx-spark || :"
+    )
+    return {"files": files, "generated": generated, "addresses": addresses, "mtus": mtus, "ours": ours, "units": units}
+
+
+def states(nodes: dict[str, Any]) -> dict[str, Any]:
+    return {host: state(node) for host, node in nodes.items()}
+
+
+def both_rails_carry_jumbo_frames(nodes: dict[str, Any]) -> None:
+    for number in (0, 1):
+        nodes["spark1"].check_output(f"ping -M do -s 8972 -c 1 -W 2 10.100.{number}.2")
+        nodes["spark2"].check_output(f"ping -M do -s 8972 -c 1 -W 2 10.100.{number}.1")
+
+
+@pytest.fixture(scope="module")
+def bare() -> Iterator[None]:
+    """Two nodes without addresses: NetworkManager has the ports of one, systemd-networkd those of the other."""
+    with another_cluster("two_spark_bare"):
+        yield
+
+
+@pytest.fixture
+def as_found(bare: None, playbooks: Playbooks, nodes: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """What the nodes are like before; after the test they must be so again."""
+    found = states(nodes)
+    yield found
+    playbooks.run(FABRIC, "-e", "fabric_state=absent").succeeded()
+    assert states(nodes) == found
+
+
+def test_bare_rails_get_addresses_that_last_and_go_again(as_found: dict[str, Any], playbooks: Playbooks, nodes: dict[str, Any]) -> None:
+    foretold = playbooks.run(FABRIC, "--check", "--diff").succeeded()
+    assert "+      addresses: [10.100.0.1/24]" in foretold.output
+    assert states(nodes) == as_found
+    run = playbooks.run(FABRIC).succeeded()
+    assert run.changed == foretold.changed
+    both_rails_carry_jumbo_frames(nodes)
+    for host, node in nodes.items():
+        assert node.file(OURS).mode == 0o600
+        assert not node.file(f"{JOURNAL}/pending.json").exists
+        found = state(node)
+        assert found["addresses"]["enP7s7"] == as_found[host]["addresses"]["enP7s7"]
+        assert found["units"] == as_found[host]["units"]
+    assert playbooks.run(FABRIC).succeeded().changed == set()
+
+
+@pytest.mark.long
+def test_addresses_are_there_after_a_reboot_and_come_back_when_taken_away(
+    as_found: dict[str, Any], playbooks: Playbooks, nodes: dict[str, Any]
+) -> None:
+    playbooks.run(FABRIC).succeeded()
+    for node in nodes.values():
+        reboot(node)
+    wait_for("the addresses", lambda: all(node.run("ip -4 address").stdout.count("10.100.") == 2 for node in nodes.values()), 30)
+    both_rails_carry_jumbo_frames(nodes)
+    assert playbooks.run(FABRIC).succeeded().changed == set()
+    for host, node in nodes.items():
+        node.check_output(f"ip address flush dev {RAILS[host][0]} && ip link set dev {RAILS[host][1]} mtu 1500")
+    assert {host for host, task in playbooks.run(FABRIC).succeeded().changed if task.endswith(GIVE)} == set(nodes)
+    both_rails_carry_jumbo_frames(nodes)
+    assert playbooks.run(FABRIC).succeeded().changed == set()
+
+
+@pytest.mark.long
+def test_a_node_of_which_nobody_hears_again_puts_itself_back(as_found: dict[str, Any], playbooks: Playbooks, nodes: dict[str, Any]) -> None:
+    playbooks.run_until(
+        lambda event: event.get("start", "").endswith("again | Observe the node's fabric"), FABRIC, "-e", "fabric_revert_seconds=30"
+    )
+    assert all(node.file(f"{JOURNAL}/pending.json").exists for node in nodes.values())
+    wait_for("the nodes to be as they were", lambda: states(nodes) == as_found, 45, 2)
+    # A run after that is like the first.
+    playbooks.run(FABRIC).succeeded()
+    both_rails_carry_jumbo_frames(nodes)
+
+
+@pytest.mark.long
+def test_a_node_that_boots_before_anybody_confirmed_puts_itself_back(
+    as_found: dict[str, Any], playbooks: Playbooks, nodes: dict[str, Any]
+) -> None:
+    playbooks.run_until(
+        lambda event: event.get("start", "").endswith("again | Observe the node's fabric"), FABRIC, "-e", "fabric_revert_seconds=3600"
+    )
+    for node in nodes.values():
+        reboot(node)
+    wait_for("the nodes to be as they were", lambda: states(nodes) == as_found, 60, 2)
+
+
+@pytest.mark.long
+def test_a_run_after_an_interrupted_one_ends_like_an_undisturbed_one(
+    as_found: dict[str, Any], playbooks: Playbooks, nodes: dict[str, Any]
+) -> None:
+    for moment in (GIVE, "confirm | Make the addresses lasting"):
+        playbooks.run_until(lambda event, moment=moment: event.get("start", "").endswith(moment), FABRIC)  # type: ignore[misc]
+    playbooks.run(FABRIC).succeeded()
+    both_rails_carry_jumbo_frames(nodes)
+    assert playbooks.run(FABRIC).succeeded().changed == set()
+
+
+@pytest.mark.long
+def test_what_a_user_wrote_wrongly_is_set_aside_and_comes_back(bare: None, playbooks: Playbooks, nodes: dict[str, Any]) -> None:
+    node, path = nodes["spark1"], "/etc/netplan/60-rails.yaml"
+    node.check_output(f"umask 077 && cat > {path} <<'END'\n{WRONG}END\ntouch -d 2025-01-02T03:04:05.678 {path} && netplan generate")
+    node.check_output("nmcli connection reload && nmcli connection up netplan-enp1s0f0np0 && nmcli connection up netplan-enP2p1s0f0np0")
+    try:
+        found = states(nodes)
+        assert found["spark1"]["addresses"]["enp1s0f0np0"] == ["192.168.9.1"]
+        foretold = playbooks.run(FABRIC, "--check", "--diff").succeeded()
+        assert path in foretold.output and "192.168.9.2/24" in foretold.output and "never used" not in foretold.output
+        playbooks.run(FABRIC).succeeded()
+        both_rails_carry_jumbo_frames(nodes)
+        assert not node.file(path).exists
+        assert playbooks.run(FABRIC).succeeded().changed == set()
+        playbooks.run(FABRIC, "-e", "fabric_state=absent").succeeded()
+        assert states(nodes) == found
+    finally:
+        node.check_output(f"rm {path} && netplan generate && nmcli connection reload")
+        wait_for("the addresses to go", lambda: "192.168.9." not in node.check_output("ip -4 address"), 20)
+
+
+@pytest.mark.long
+def test_a_file_that_is_about_more_than_rails_is_refused_before_anything_is_changed(
+    as_found: dict[str, Any], playbooks: Playbooks, nodes: dict[str, Any]
+) -> None:
+    node, path = nodes["spark1"], "/etc/netplan/60-all.yaml"
+    node.check_output(f"umask 077 && cat > {path} <<'END'\n{WRONG}    enP7s7: {{dhcp4: true}}\nEND")
+    try:
+        run = playbooks.run(FABRIC)
+        assert run.code != 0
+        (message,) = {event["message"] for event in run.failures if event["host"] == "spark1"}
+        assert f"found {path}, which defines enP2p1s0f0np0, enp1s0f0np0 and also enP7s7" in message
+        assert node.run("ip -4 address").stdout.count("10.100.") == 0
+    finally:
+        node.check_output(f"rm {path}")
+
+
+@pytest.mark.long
+def test_the_ports_are_taken_from_networkmanager_and_given_back(playbooks: Playbooks, nodes: dict[str, Any]) -> None:
+    with another_cluster("two_spark_nmcli_bare"):
+        node = nodes["spark2"]
+        node.check_output(
+            "nmcli connection add type ethernet con-name cx7 ifname enp1s0f0np0 ipv4.method manual ipv4.addresses 192.168.9.1/24"
+        )
+        node.check_output("nmcli connection up cx7")
+        found = states(nodes)
+        playbooks.run(FABRIC).succeeded()
+        both_rails_carry_jumbo_frames(nodes)
+        assert node.file("/etc/NetworkManager/system-connections/dgx-spark-enp1s0f0np0.nmconnection").mode == 0o600
+        assert playbooks.run(FABRIC).succeeded().changed == set()
+        for one in nodes.values():
+            reboot(one)
+        wait_for("the addresses", lambda: all(one.run("ip -4 address").stdout.count("10.100.") == 2 for one in nodes.values()), 30)
+        assert playbooks.run(FABRIC).succeeded().changed == set()
+        playbooks.run(FABRIC, "-e", "fabric_state=absent").succeeded()
+        assert states(nodes) == found
+
+
+@pytest.mark.long
+def test_a_fabric_that_works_is_left_alone(playbooks: Playbooks, nodes: dict[str, Any]) -> None:
+    found = states(nodes)
+    assert playbooks.run(FABRIC, "-e", "fabric_arp=false").succeeded().changed == set()
+    assert states(nodes) == found
+
+
+@pytest.mark.long
+def test_bare_nodes_serve_and_are_bare_again(bare: None, playbooks: Playbooks, nodes: dict[str, Any], serves: Callable[[], Any]) -> None:
+    found = states(nodes)
+    playbooks.deploy("-e", "fabric_manage=true", "--check").succeeded()
+    assert states(nodes) == found
+    playbooks.deploy("-e", "fabric_manage=true").succeeded()
+    serves()
+    assert playbooks.deploy("-e", "fabric_manage=true").succeeded().changed == set()
+    playbooks.run("playbooks/teardown.yml", "-e", "caches_state=absent").succeeded()
+    assert states(nodes) == found
