@@ -58,9 +58,13 @@ class SysctlError(ValueError):
 WANTED = {"arp_ignore": Wanted("1", ("1", "2")), "arp_announce": Wanted("2", ("2",))}
 
 
+# In a ring a node passes on what its neighbours send each other. Of this one the kernel goes by the interface's own value alone.
+FORWARDING = {"forwarding": Wanted("1", ("1",))}
+
+
 def keys(interfaces: t.Iterable[str], held: t.Mapping[Key, Held]) -> list[Key]:
     """The settings whose present values `decide` must be given."""
-    wanted = [(interface, name) for interface in ("all", "default", *interfaces) for name in WANTED]
+    wanted = [(interface, name) for interface in ("all", "default", *interfaces) for name in (*WANTED, *FORWARDING)]
     return list(dict.fromkeys([*wanted, *held]))
 
 
@@ -80,15 +84,17 @@ def listing(values: t.Mapping[Key, str]) -> str:
     return "".join(f"{_assignment(key, value, '.')}\n" for key, value in values.items())
 
 
-def decide(interfaces: t.Iterable[str], held: t.Mapping[Key, Held], values: t.Mapping[Key, t.Optional[str]]) -> Decision:
-    """Give `interfaces` their settings, and every other interface in `held` what it had before.
+def decide(
+    interfaces: t.Iterable[str], held: t.Mapping[Key, Held], values: t.Mapping[Key, t.Optional[str]], forwarding: bool = False
+) -> Decision:
+    """Give `interfaces` their settings, those for `forwarding` too or not, and everything else in `held` what it had before.
 
     `values`: what is in force, null for an interface that is not there. What does already, by somebody else's hand, is left alone.
     """
     kept: dict[Key, Held] = {}
     set_now: dict[Key, str] = {}
     for interface in dict.fromkeys(interfaces):
-        for name, wanted in WANTED.items():
+        for name, wanted in (WANTED | FORWARDING if forwarding else WANTED).items():
             key = (interface, name)
             enough = _in_force(name, _found(key, values), values) in wanted.enough
             if not enough and _in_force(name, wanted.value, values) not in wanted.enough:
@@ -114,7 +120,9 @@ def _found(key: Key, values: t.Mapping[Key, t.Optional[str]]) -> str:
 
 
 def _in_force(name: str, value: str, values: t.Mapping[Key, t.Optional[str]]) -> str:
-    """What the kernel goes by: the greater one of the interface's own value and that of all interfaces."""
+    """What the kernel goes by: the greater one of the interface's own value and that of all interfaces, for most."""
+    if name in FORWARDING:
+        return value
     return str(max(int(value), int(_found(("all", name), values))))
 
 

@@ -32,6 +32,10 @@ options:
     type: list
     elements: str
     required: true
+  forwarding:
+    description: Whether they get C(forwarding=1) too, which the nodes of a ring need.
+    type: bool
+    default: false
 notes:
   - A value that was set by hand and is in no file is taken for somebody's wish too, and is gone after a reboot.
 seealso:
@@ -136,7 +140,10 @@ def apply(decision: _sysctl.Decision, file_changes: bool) -> None:
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={"interfaces": {"type": "list", "elements": "str", "required": True}},
+        argument_spec={
+            "interfaces": {"type": "list", "elements": "str", "required": True},
+            "forwarding": {"type": "bool", "default": False},
+        },
         supports_check_mode=True,
     )
     interfaces = module.params["interfaces"]
@@ -147,7 +154,7 @@ def main() -> None:
         text = text_of(_sysctl.PATH)
         held = _sysctl.parse(text or "")
         values = {key: value_of(key) for key in _sysctl.keys(interfaces, held)}
-        decision = _sysctl.decide(interfaces, held, values)
+        decision = _sysctl.decide(interfaces, held, values, module.params["forwarding"])
         file_changes = (text or "") != decision.text if decision.text else text is not None
         if not module.check_mode:
             apply(decision, file_changes)

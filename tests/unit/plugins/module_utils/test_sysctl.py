@@ -14,14 +14,15 @@ from hypothesis import strategies as st
 from ansible_collections.dgx_spark.vllm.plugins.module_utils._sysctl import Decision, Held, Key, SysctlError, decide, keys, parse, render
 
 RAIL, TWIN = "enp1s0f0np0", "enP2p1s0f0np0"
+NAMES = ("arp_ignore", "arp_announce", "forwarding")
 Values = dict[Key, Optional[str]]
 
 
 def kernel(all_ignore: str = "0", all_announce: str = "0", **rail: str) -> Values:
     """What is in force: the kernel's defaults but for what is given."""
-    values: Values = {("all", "arp_ignore"): all_ignore, ("all", "arp_announce"): all_announce}
+    values: Values = {("all", "arp_ignore"): all_ignore, ("all", "arp_announce"): all_announce, ("all", "forwarding"): "0"}
     for interface in ("default", RAIL, TWIN):
-        values.update({(interface, "arp_ignore"): "0", (interface, "arp_announce"): "0"})
+        values.update({(interface, name): "0" for name in NAMES})
     return {**values, **{(RAIL, name): value for name, value in rail.items()}}
 
 
@@ -127,17 +128,17 @@ def test_the_file_is_understood_by_what_reads_it_at_boot() -> None:
 
 INTERFACES = ["a", "b", "c.1"]
 VALUES = st.sampled_from(["0", "1", "2", "3", "8"])
-NODES = st.fixed_dictionaries({(interface, name): VALUES for interface in INTERFACES for name in ("arp_ignore", "arp_announce")})
+NODES = st.fixed_dictionaries({(interface, name): VALUES for interface in INTERFACES for name in NAMES})
 
 
-@given(NODES, st.sampled_from("012"), st.lists(st.tuples(st.sets(st.sampled_from(INTERFACES)), st.integers(0, 3))))
+@given(NODES, st.sampled_from("012"), st.lists(st.tuples(st.sets(st.sampled_from(INTERFACES)), st.booleans(), st.integers(0, 3))))
 def test_in_the_end_everything_is_back_whatever_was_planned_and_wherever_it_was_interrupted(
-    before: dict[Key, str], all_ignore: str, runs: list[tuple[set[str], int]]
+    before: dict[Key, str], all_ignore: str, runs: list[tuple[set[str], bool, int]]
 ) -> None:
     values: Values = {**kernel(all_ignore), **before}
     text = ""
-    for interfaces, steps in [*runs, (set[str](), 3)]:
-        decision = decide(sorted(interfaces), parse(text), {key: values[key] for key in keys(interfaces, parse(text))})
+    for interfaces, forwarding, steps in [*runs, (set[str](), True, 3)]:
+        decision = decide(sorted(interfaces), parse(text), {key: values[key] for key in keys(interfaces, parse(text))}, forwarding)
         # The steps of the module rail_sysctl, of which an interrupted run does the first few.
         values.update(decision.put_back if steps > 0 else {})
         text = decision.text if steps > 1 else text
@@ -145,4 +146,5 @@ def test_in_the_end_everything_is_back_whatever_was_planned_and_wherever_it_was_
         if steps == 3:
             for interface in interfaces:
                 assert max(str(values[interface, "arp_ignore"]), all_ignore) in "12" and values[interface, "arp_announce"] == "2"
+                assert not forwarding or values[interface, "forwarding"] == "1"
     assert text == "" and {key: values[key] for key in before} == before

@@ -25,7 +25,7 @@ class Node:
         self.conf, self.file = root / "conf", root / "60-dgx-spark-fabric.conf"
         for interface in ("all", "default", RAIL, TWIN):
             (self.conf / interface).mkdir(parents=True)
-            self.put(interface, OFF)
+            self.put(interface, {**OFF, "forwarding": "0\n"})
 
     def put(self, interface: str, values: dict[str, str]) -> None:
         for name, value in values.items():
@@ -37,8 +37,8 @@ class Node:
     def state(self) -> tuple[dict[str, str], dict[str, str], Optional[str]]:
         return self.values(RAIL), self.values(TWIN), self.file.read_text() if self.file.exists() else None
 
-    def run(self, *interfaces: str, check: bool = False) -> dict[str, Any]:
-        return run_module(rail_sysctl, {"interfaces": list(interfaces)}, check=check, diff=True)
+    def run(self, *interfaces: str, check: bool = False, **options: Any) -> dict[str, Any]:
+        return run_module(rail_sysctl, {"interfaces": list(interfaces), **options}, check=check, diff=True)
 
 
 @pytest.fixture
@@ -58,6 +58,23 @@ def test_settings_are_in_force_and_in_the_file(node: Node) -> None:
     assert result["settings"][0] == {"interface": RAIL, "name": "arp_ignore", "value": "1", "before": "0"}
     assert node.values("all") == node.values("default") == OFF
     assert node.run(RAIL, TWIN)["changed"] is False
+
+
+def test_a_node_of_a_ring_forwards_as_long_as_it_is_in_one(node: Node) -> None:
+    forwarding = node.conf / RAIL / "forwarding"
+    node.run(RAIL, forwarding=True)
+    assert forwarding.read_text() == "1\n" and f"net/ipv4/conf/{RAIL}/forwarding = 1\n" in node.file.read_text()
+    assert node.run(RAIL, forwarding=True)["changed"] is False
+    node.run(RAIL)
+    assert forwarding.read_text() == "0\n" and "forwarding" not in node.file.read_text()
+
+
+def test_what_forwards_already_is_left_alone(node: Node) -> None:
+    node.put(RAIL, {"forwarding": "1\n"})
+    node.run(RAIL, forwarding=True)
+    assert "forwarding" not in node.file.read_text()
+    node.run()
+    assert (node.conf / RAIL / "forwarding").read_text() == "1\n"
 
 
 def test_everything_is_back_as_it_was_and_the_file_is_gone(node: Node) -> None:
