@@ -27,15 +27,22 @@ def playbooks(tmp_path_factory: pytest.TempPathFactory) -> Playbooks:
 
 
 @pytest.fixture(scope="session")
-def nodes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Each node as testinfra sees it, by ssh with host-key checking."""
+def reach(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
+    """The node at an address as testinfra sees it, by ssh with host-key checking."""
     config = tmp_path_factory.mktemp("ssh") / "config"
     config.write_text(f"Host *\n  UserKnownHostsFile {ROOT}/.sim/known_hosts\n  StrictHostKeyChecking yes\n  IdentitiesOnly yes\n")
     identity = str(ROOT / ".sim" / "id_ed25519")
-    return {
-        name: testinfra.get_host(f"ssh://nvidia@{address}", ssh_config=str(config), ssh_identity_file=identity, sudo=True)
-        for name, address in ADDRESSES.items()
-    }
+
+    def node(address: str) -> Any:
+        return testinfra.get_host(f"ssh://nvidia@{address}", ssh_config=str(config), ssh_identity_file=identity, sudo=True)
+
+    return node
+
+
+@pytest.fixture(scope="session")
+def nodes(reach: Callable[[str], Any]) -> dict[str, Any]:
+    """The nodes of the usual pair."""
+    return {name: reach(address) for name, address in ADDRESSES.items()}
 
 
 @pytest.fixture

@@ -1,0 +1,91 @@
+"""Rings and switches without addresses: addressed, routed, proven between all pairs, and put back."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+
+from simulation.description import load
+from tests.acceptance.conftest import another_cluster, inventory_file
+from tests.acceptance.harness import Playbooks
+from tests.acceptance.test_addresses import FABRIC, same, states
+from tests.acceptance.test_recovery import reboot
+from tests.acceptance.test_topologies import recipe
+
+UNIT = "/etc/systemd/system/dgx-spark-fabric-forward.service"
+
+
+def rails_of(node: Any) -> list[str]:
+    """The addresses that a node has on its rails."""
+    links = json.loads(node.check_output("ip -json -4 address show"))
+    return [entry["local"] for link in links for entry in link.get("addr_info", ()) if entry["local"].startswith("10.100.")]
+
+
+def unreached(nodes: dict[str, Any]) -> list[str]:
+    """The rails that another node has no jumbo frames answered from."""
+    found = []
+    for asker, asked in itertools.permutations(nodes, 2):
+        for address in rails_of(nodes[asked]):
+            if nodes[asker].run(f"ping -M do -s 8972 -c 1 -W 2 {address}").rc != 0:
+                found.append(f"{asker} to {address} of {asked}")
+    return found
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("cluster", "rails"), [("three_spark_ring_bare", 4), ("four_spark_ring_bare", 4), ("four_spark_switch_bare", 2)])
+def test_every_node_reaches_every_rail_and_all_is_put_back(
+    playbooks: Playbooks, tmp_path: Path, reach: Callable[[str], Any], cluster: str, rails: int
+) -> None:
+    with another_cluster(cluster) as path:
+        described = load(path).nodes
+        inventory = inventory_file(tmp_path, lambda group: group.update(hosts={n.name: {"ansible_host": n.address} for n in described}))
+        nodes = {node.name: reach(node.address) for node in described}
+        found = states(nodes)
+        foretold = playbooks.run(FABRIC, "--check", inventory=inventory).succeeded()
+        same(states(nodes), found)
+        run = playbooks.run(FABRIC, inventory=inventory).succeeded()
+        assert run.changed == foretold.changed
+        assert [len(rails_of(node)) for node in nodes.values()] == [rails] * len(nodes)
+        assert unreached(nodes) == []
+        assert playbooks.run(FABRIC, inventory=inventory).succeeded().changed == set()
+        for node in nodes.values():
+            reboot(node)
+        assert playbooks.run(FABRIC, inventory=inventory).succeeded().changed == set()
+        assert unreached(nodes) == []
+        playbooks.run(FABRIC, "-e", "fabric_state=absent", inventory=inventory).succeeded()
+        same(states(nodes), found)
+        assert all("dgx-spark" not in node.check_output("iptables-save") for node in nodes.values())
+
+
+@pytest.mark.long
+def test_docker_drops_what_a_node_of_a_ring_would_pass_on_without_our_rules(
+    playbooks: Playbooks, tmp_path: Path, reach: Callable[[str], Any]
+) -> None:
+    with another_cluster("four_spark_ring_bare") as path:
+        described = load(path).nodes
+        inventory = inventory_file(tmp_path, lambda group: group.update(hosts={n.name: {"ansible_host": n.address} for n in described}))
+        nodes = {node.name: reach(node.address) for node in described}
+        playbooks.run(FABRIC, inventory=inventory).succeeded()
+        assert unreached(nodes) == []
+        for node in nodes.values():
+            node.check_output(f"systemctl stop {Path(UNIT).name}")
+        assert unreached(nodes) != []
+        for node in nodes.values():
+            node.check_output("systemctl restart docker")
+        assert unreached(nodes) == []
+
+
+@pytest.mark.long
+def test_four_bare_nodes_on_a_switch_serve(playbooks: Playbooks, tmp_path: Path, ask: Callable[..., dict[str, Any]]) -> None:
+    with another_cluster("four_spark_switch_bare") as path:
+        hosts = {node.name: {"ansible_host": node.address} for node in load(path).nodes}
+        inventory = inventory_file(tmp_path, lambda group: group.update(hosts=hosts))
+        words = ("-e", f"dsv4_recipe={recipe(tmp_path, {}, nodes=4)}", "-e", "fabric_manage=true")
+        playbooks.deploy(*words, inventory=inventory).succeeded()
+        answer = ask()
+        assert answer["status"] == 200 and json.loads(answer["body"])["usage"]["completion_tokens"] >= 1
+        assert playbooks.deploy(*words, inventory=inventory).succeeded().changed == set()
