@@ -176,10 +176,10 @@ def difference(title: str, before: str, after: str) -> dict[str, str]:
 
 def present(module: AnsibleModule) -> dict[str, t.Any]:
     params = module.params
-    if not module.check_mode:
-        # A change that nobody has confirmed: what was meant then may no longer be right.
-        node.revert()
-    change = fabric.compare(params["rails"], params["functions"], params["adopt"])
+    # A change that nobody has confirmed is undone first: what was meant then may no longer be right. If the fabric looked good to the
+    # caller, it did by that change.
+    unconfirmed = node.read(node.PENDING) is not None if module.check_mode else node.revert()
+    change = fabric.compare(params["rails"], params["functions"], params["adopt"] or unconfirmed)
     if change is None:
         return {"changed": False, "change": None, "renderer": None, "set_aside": []}
     diff = [file_diff(path, text) for path, text in change.texts.items()]

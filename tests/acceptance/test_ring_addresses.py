@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from pathlib import Path
 from typing import Any, Callable
@@ -12,27 +11,11 @@ import pytest
 from simulation.description import load
 from tests.acceptance.conftest import another_cluster, inventory_file
 from tests.acceptance.harness import Playbooks
-from tests.acceptance.test_addresses import FABRIC, same, states
+from tests.acceptance.test_addresses import FABRIC, rails_of, same, states, unreached
 from tests.acceptance.test_recovery import reboot
 from tests.acceptance.test_topologies import recipe
 
 UNIT = "/etc/systemd/system/dgx-spark-fabric-forward.service"
-
-
-def rails_of(node: Any) -> list[str]:
-    """The addresses that a node has on its rails."""
-    links = json.loads(node.check_output("ip -json -4 address show"))
-    return [entry["local"] for link in links for entry in link.get("addr_info", ()) if entry["local"].startswith("10.100.")]
-
-
-def unreached(nodes: dict[str, Any]) -> list[str]:
-    """The rails that another node has no jumbo frames answered from."""
-    found = []
-    for asker, asked in itertools.permutations(nodes, 2):
-        for address in rails_of(nodes[asked]):
-            if nodes[asker].run(f"ping -M do -s 8972 -c 1 -W 2 {address}").rc != 0:
-                found.append(f"{asker} to {address} of {asked}")
-    return found
 
 
 @pytest.mark.long
