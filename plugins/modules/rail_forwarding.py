@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: rail_forwarding
+module: rail_forward_unit
 short_description: Have a node of a ring pass on what its neighbours send each other
 version_added: 0.2.0
 author: The dgx_spark.vllm authors (@dgx-spark-vllm)
@@ -40,11 +40,11 @@ seealso:
 EXAMPLES = r"""
 ---
 - name: Let the neighbours at both ports reach each other
-  dgx_spark.vllm.rail_forwarding:
+  dgx_spark.vllm.rail_forward_unit:
     interfaces: [enp1s0f0np0, enp1s0f1np1]
 
 - name: Remove that
-  dgx_spark.vllm.rail_forwarding:
+  dgx_spark.vllm.rail_forward_unit:
     interfaces: []
 """
 
@@ -64,13 +64,13 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.dgx_spark.vllm.plugins.module_utils import _forwarding
+from ansible_collections.dgx_spark.vllm.plugins.module_utils import _forward_unit
 
 
 def present_text() -> str:
     """The unit's file, empty if there is none."""
     try:
-        with open(_forwarding.PATH, encoding="utf-8") as file:
+        with open(_forward_unit.PATH, encoding="utf-8") as file:
             return file.read()
     except FileNotFoundError:
         return ""
@@ -78,11 +78,11 @@ def present_text() -> str:
 
 def write(text: str) -> None:
     """Replace the unit's file as a whole."""
-    descriptor, part = tempfile.mkstemp(prefix=".", suffix=".part", dir=os.path.dirname(_forwarding.PATH))
+    descriptor, part = tempfile.mkstemp(prefix=".", suffix=".part", dir=os.path.dirname(_forward_unit.PATH))
     with open(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
     os.chmod(part, 0o644)
-    os.replace(part, _forwarding.PATH)
+    os.replace(part, _forward_unit.PATH)
 
 
 class Host:
@@ -97,40 +97,40 @@ class Host:
     def is_active(self, unit: str) -> bool:
         return bool(self.module.run_command([self.systemctl, "is-active", "--quiet", unit])[0] == 0)
 
-    def missing(self, pairs: t.Sequence[_forwarding.Pair]) -> list[_forwarding.Pair]:
+    def missing(self, pairs: t.Sequence[_forward_unit.Pair]) -> list[_forward_unit.Pair]:
         """The rules that are not in force, none where Docker does not run: it drops nothing then."""
         if not pairs or not self.is_active("docker.service"):
             return []
         if self.iptables is None:
             self.module.fail_json(msg="found no iptables, wanted the one that Docker uses; install the package iptables")
         check = [self.iptables, "--wait", "--check"]
-        return [pair for pair in pairs if self.module.run_command([*check, *_forwarding.rule(pair)])[0] != 0]
+        return [pair for pair in pairs if self.module.run_command([*check, *_forward_unit.rule(pair)])[0] != 0]
 
     def do(self, *words: str) -> None:
         code, out, err = self.module.run_command([self.systemctl, *words])
         if code != 0:
             self.module.fail_json(
                 msg=f"systemctl {' '.join(words)} ended with status {code}: {(err or out).strip()}; wanted the rules of"
-                f" {_forwarding.UNIT} in the chain {_forwarding.CHAIN} of iptables, which Docker makes; look at: journalctl -u"
-                f" {_forwarding.UNIT}"
+                f" {_forward_unit.UNIT} in the chain {_forward_unit.CHAIN} of iptables, which Docker makes; look at: journalctl -u"
+                f" {_forward_unit.UNIT}"
             )
 
 
 def change(host: Host, text: str) -> None:
     """Put the unit in place with its rules, or take it away with them."""
     # While the old unit is still known, because it knows its rules.
-    if host.is_active(_forwarding.UNIT):
-        host.do("stop", _forwarding.UNIT)
+    if host.is_active(_forward_unit.UNIT):
+        host.do("stop", _forward_unit.UNIT)
     if not text:
-        host.do("disable", "--quiet", _forwarding.UNIT)
-        os.unlink(_forwarding.PATH)
+        host.do("disable", "--quiet", _forward_unit.UNIT)
+        os.unlink(_forward_unit.PATH)
         host.do("daemon-reload")
         return
     write(text)
     host.do("daemon-reload")
-    host.do("enable", "--quiet", _forwarding.UNIT)
+    host.do("enable", "--quiet", _forward_unit.UNIT)
     if host.is_active("docker.service"):
-        host.do("start", _forwarding.UNIT)
+        host.do("start", _forward_unit.UNIT)
 
 
 def main() -> None:
@@ -141,15 +141,15 @@ def main() -> None:
     wrong = [name for name in module.params["interfaces"] if not re.fullmatch(r"[A-Za-z0-9_.@][A-Za-z0-9_.@-]{0,14}", name)]
     if wrong:
         module.fail_json(msg=f"interfaces: found {', '.join(map(repr, wrong))}, wanted names of network interfaces, such as enp1s0f0np0")
-    host, pairs, before = Host(module), _forwarding.pairs_of(module.params["interfaces"]), present_text()
-    after, missing = _forwarding.text(pairs), host.missing(pairs)
+    host, pairs, before = Host(module), _forward_unit.pairs_of(module.params["interfaces"]), present_text()
+    after, missing = _forward_unit.text(pairs), host.missing(pairs)
     changed = before != after or bool(missing)
     if changed and not module.check_mode:
         try:
             change(host, after)
         except OSError as error:
-            module.fail_json(msg=f"{_forwarding.PATH}: {error}")
-    headers = {"before_header": _forwarding.PATH, "after_header": _forwarding.PATH}
+            module.fail_json(msg=f"{_forward_unit.PATH}: {error}")
+    headers = {"before_header": _forward_unit.PATH, "after_header": _forward_unit.PATH}
     module.exit_json(changed=changed, missing=missing, diff={**headers, "before": before, "after": after})
 
 

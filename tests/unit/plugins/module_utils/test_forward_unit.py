@@ -5,17 +5,17 @@
 
 from __future__ import annotations
 
-from ansible_collections.dgx_spark.vllm.plugins.module_utils import _forwarding
+from ansible_collections.dgx_spark.vllm.plugins.module_utils import _forward_unit
 
 
 def test_every_way_between_two_different_interfaces_is_let_through() -> None:
-    assert _forwarding.pairs_of(["a", "b", "a"]) == [("a", "b"), ("b", "a")]
-    assert len(_forwarding.pairs_of("abcd")) == 12
-    assert _forwarding.pairs_of(["a"]) == []
+    assert _forward_unit.pairs_of(["a", "b", "a"]) == [("a", "b"), ("b", "a")]
+    assert len(_forward_unit.pairs_of("abcd")) == 12
+    assert _forward_unit.pairs_of(["a"]) == []
 
 
 def test_what_the_unit_adds_it_removes() -> None:
-    lines = _forwarding.text([("a", "b"), ("b", "a")]).splitlines()
+    lines = _forward_unit.text([("a", "b"), ("b", "a")]).splitlines()
     added = [line.split(" --insert ")[1] for line in lines if line.startswith("ExecStart=")]
     removed = [line.split(" --delete ")[1] for line in lines if line.startswith("ExecStopPost=-")]
     assert added == removed and len(added) == 2
@@ -23,4 +23,4 @@ def test_what_the_unit_adds_it_removes() -> None:
 
 
 def test_without_a_way_there_is_no_unit() -> None:
-    assert _forwarding.text([]) == ""
+    assert _forward_unit.text([]) == ""
