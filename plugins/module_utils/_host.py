@@ -17,6 +17,8 @@ _GPUS_BY_CDI = (29,)
 _CDI = (25,)
 HOOK = "nvidia-container-runtime-hook"
 CDI_HOOK = "nvidia-cdi-hook"
+# The command of NVIDIA's container toolkit that writes CDI specifications.
+TOOLKIT = "nvidia-ctk"
 
 
 class Docker(t.TypedDict):
@@ -33,6 +35,7 @@ class Docker(t.TypedDict):
     cgroup_version: t.Optional[str]
     storage_driver: t.Optional[str]
     root_dir: t.Optional[str]
+    containers: list[str]
 
 
 def memory(meminfo: str) -> dict[str, t.Optional[int]]:
@@ -58,7 +61,8 @@ def mount_of(path: str, mounts: str) -> dict[str, t.Optional[str]]:
 def docker(status: int, info: str, errors: str) -> Docker:
     """Read `docker info --format '{{json .}}'`, which prints what it can even when the daemon does not answer.
 
-    `cdi_devices` holds what the daemon says itself; older ones say nothing, then read the files of `cdi_dirs`.
+    `cdi_devices` holds what the daemon says itself; older ones say nothing, then read the files of `cdi_dirs`. `containers` is left empty:
+    the daemon tells their number only.
     """
     try:
         said = json.loads(info)
@@ -81,6 +85,7 @@ def docker(status: int, info: str, errors: str) -> Docker:
         "cgroup_version": said.get("CgroupVersion") or None,
         "storage_driver": said.get("Driver") or None,
         "root_dir": said.get("DockerRootDir") or None,
+        "containers": [],
     }
 
 

@@ -8,39 +8,25 @@
 
 from __future__ import annotations
 
-import collections
 import typing as t
 
-from ._findings import Finding, finding
-from ._preflight_ids import IDS
+from . import _host, _preflight_forwarding, _preflight_parity, _preflight_state
+from ._preflight_check import GIB, Check, Host, finding_of, table
 
-GIB = 1024**3
 GPU_CHOICES = ("auto", "gpus", "cdi", "runtime")
-Host = dict[str, t.Any]
 
 
 class PreflightError(ValueError):
     """The filter was asked for something that cannot be; the text says what was found and wanted."""
 
 
-class Check(t.NamedTuple):
-    """One line of the table; `id` is empty where all is well, `remedy` where the id says enough."""
-
-    host: str
-    name: str
-    found: str
-    wanted: str
-    id: str = ""
-    remedy: str = ""
-
-    @property
-    def severity(self) -> str:
-        return IDS[self.id].severity if self.id else "ok"
-
-
 class Wanted(t.NamedTuple):
+    """What a node must have; the documentation of the filter says what each field means."""
+
     min_memory_gib: t.Optional[float] = None
     min_available_memory_gib: t.Optional[float] = None
+    memory_share: t.Optional[float] = None
+    rank_container: str = ""
     min_free_disk_gib: t.Mapping[str, float] = {}
     gpu: str = "auto"
     check_gpu: bool = True
@@ -55,34 +41,32 @@ def judge(hosts: t.Mapping[str, Host], wanted: Wanted) -> dict[str, t.Any]:
     if wanted.gpu not in GPU_CHOICES:
         raise PreflightError(f"gpu is {wanted.gpu!r}, wanted one of {', '.join(GPU_CHOICES)}")
     checks = [check for host, seen in hosts.items() for check in _of_host(host, seen, wanted)]
-    checks += _parity(hosts)
+    checks += [*_preflight_forwarding.checks(hosts), *_preflight_parity.checks(hosts)]
     return {
-        "findings": [_finding(check) for check in checks if check.id],
+        "findings": [finding_of(check) for check in checks if check.id],
         "rows": table([("host", "check", "found", "wanted", "verdict"), *((*check[:4], check.severity) for check in checks)]),
         "gpu": {host: _chosen(seen, wanted.gpu) for host, seen in hosts.items()},
     }
 
 
-def table(rows: t.Sequence[tuple[str, ...]]) -> list[str]:
-    """Lines of text with aligned columns."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
-
-
-def _finding(check: Check) -> Finding:
-    host = check.host if check.host != "all" else None
-    return finding(check.id, check.severity, host, check.found, check.wanted, check.remedy or IDS[check.id].remedy)
-
-
 def _of_host(host: str, seen: Host, wanted: Wanted) -> t.Iterator[Check]:
+    rank_runs = wanted.rank_container in seen["docker"]["containers"]
     yield _docker(host, seen["docker"])
     if wanted.check_gpu:
         yield _driver(host, seen["gpu"])
+        yield from _preflight_state.driver(host, seen)
+        yield from _preflight_state.gpu_log(host, seen, rank_runs)
     if wanted.check_gpu and seen["docker"]["reachable"]:
         yield _gpu_way(host, seen, wanted.gpu)
     if wanted.check_infiniband:
         yield _infiniband(host, seen["infiniband"])
+        yield from _preflight_state.pcie_log(host, seen)
+    # Memory is registered for RDMA by the ranks' NCCL, which there is on GPUs only.
+    if wanted.check_infiniband and wanted.check_gpu:
+        yield from _preflight_state.kernel(host, seen)
+    yield from _preflight_state.earlyoom(host, seen)
     yield from _memory(host, seen, wanted)
+    yield from _available_memory(host, seen, wanted, rank_runs)
     for path, gib in wanted.min_free_disk_gib.items():
         yield _disk(host, seen["disk"], path, gib)
 
@@ -106,10 +90,28 @@ def _gpu_way(host: str, seen: Host, gpu: str) -> Check:
     row = Check(host, "gpu for docker", ", ".join(ways), "any way" if gpu == "auto" else gpu)
     if _chosen(seen, gpu) is not None:
         return row
-    found = f"only {', '.join(ways)}" if ways else "no way"
-    remedy = "set preflight_gpu to auto or to a way that the node has" if ways else ""
     wanted = "one of gpus, cdi, runtime" if gpu == "auto" else gpu
-    return row._replace(found=found, wanted=wanted, id="host.gpu-not-available-to-docker", remedy=remedy)
+    if ways:
+        remedy = "set preflight_gpu to auto or to a way that the node has"
+        return row._replace(found=f"only {', '.join(ways)}", wanted=wanted, id="host.gpu-not-available-to-docker", remedy=remedy)
+    return row._replace(found=_no_way(seen), wanted=wanted, id="host.gpu-not-available-to-docker", remedy=_way_remedy(seen))
+
+
+def _no_way(seen: Host) -> str:
+    """What each way lacks. That the runtime `nvidia` is not registered is no fault by itself: a DGX Spark comes without it."""
+    docker, folders = seen["docker"], ", ".join(seen["docker"]["cdi_dirs"])
+    # With the other hook there is a way; this one needs a CDI device.
+    hook = f"only {_host.CDI_HOOK}" if _host.CDI_HOOK in seen["nvidia_commands"] else "no hook of NVIDIA's"
+    cdi = f"no CDI device of NVIDIA's in {folders}" if folders else f"no CDI in Docker {docker['version']}"
+    return f"{hook} on PATH; {cdi}; no runtime nvidia"
+
+
+def _way_remedy(seen: Host) -> str:
+    """The next step where the toolkit is there and has been given nothing to do; empty otherwise, for the general one."""
+    docker = seen["docker"]
+    if _host.TOOLKIT in seen["nvidia_commands"] and docker["cdi_dirs"]:
+        return f"write a CDI specification: nvidia-ctk cdi generate --output={docker['cdi_dirs'][0]}/nvidia.yaml"
+    return ""
 
 
 def _chosen(seen: Host, gpu: str) -> t.Optional[str]:
@@ -125,16 +127,26 @@ def _infiniband(host: str, infiniband: Host) -> Check:
 
 
 def _memory(host: str, seen: Host, wanted: Wanted) -> t.Iterator[Check]:
-    asked = [
-        ("memory", "memory_bytes", wanted.min_memory_gib, "host.memory-small"),
-        ("free memory", "memory_available_bytes", wanted.min_available_memory_gib, "host.memory-busy"),
-    ]
-    for name, key, gib, identifier in asked:
-        if not gib:
-            continue
-        size = seen[key] or 0
-        row = Check(host, name, f"{size / GIB:.1f} GiB", f"at least {gib:g} GiB")
-        yield row if size >= gib * GIB else row._replace(id=identifier)
+    if wanted.min_memory_gib:
+        size = seen["memory_bytes"] or 0
+        row = Check(host, "memory", f"{size / GIB:.1f} GiB", f"at least {wanted.min_memory_gib:g} GiB")
+        yield row if size >= wanted.min_memory_gib * GIB else row._replace(id="host.memory-small")
+
+
+def _available_memory(host: str, seen: Host, wanted: Wanted, rank_runs: bool) -> t.Iterator[Check]:
+    """vLLM does not start where less is free than the share that it is to take. A rank that runs has taken its own."""
+    available = seen["memory_available_bytes"]
+    needed = (wanted.min_available_memory_gib or 0) * GIB or (wanted.memory_share or 0) * (seen["memory_bytes"] or 0)
+    if not needed or available is None:
+        return
+    row = Check(host, "free memory", f"{available / GIB:.1f} GiB", f"at least {needed / GIB:.4g} GiB")
+    if available >= needed:
+        yield row
+    elif rank_runs:
+        yield row._replace(found=f"{row.found} beside the rank that runs")
+    else:
+        running = ", ".join(seen["docker"]["containers"])
+        yield row._replace(found=f"{row.found}{f', while these containers run: {running}' if running else ''}", id="host.memory-busy")
 
 
 def _disk(host: str, disk: list[Host], path: str, gib: float) -> Check:
@@ -147,32 +159,3 @@ def _disk(host: str, disk: list[Host], path: str, gib: float) -> Check:
     if entry["free_bytes"] >= gib * GIB:
         return row
     return row._replace(id="host.disk-small", remedy=f"free space for {path}, or give it a larger file system")
-
-
-def _parity(hosts: t.Mapping[str, Host]) -> t.Iterator[Check]:
-    """What has to be alike on all nodes, one line for all of them."""
-    yield from _alike("architecture", "host.architecture-differs", {host: seen["architecture"] for host, seen in hosts.items()})
-    yield from _alike("kernel", "host.kernel-differs", {host: seen["kernel"] for host, seen in hosts.items()})
-    drivers = {host: seen["gpu"]["driver"] for host, seen in hosts.items() if seen["gpu"]["driver"]}
-    yield from _alike("driver", "host.driver-differs", drivers)
-    machines = collections.defaultdict(list)
-    for host, seen in hosts.items():
-        if seen["machine_id"] and seen["boot_id"]:
-            machines[(seen["machine_id"], seen["boot_id"])].append(host)
-    for names in machines.values():
-        if len(names) > 1:
-            found = f"{', '.join(names)} are one machine"
-            yield Check("all", "machines", found, "one machine per name", "host.same-machine")
-
-
-def _alike(name: str, identifier: str, values: dict[str, str]) -> t.Iterator[Check]:
-    if len(values) < 2:
-        return
-    by_value = collections.defaultdict(list)
-    for host, value in values.items():
-        by_value[value].append(host)
-    if len(by_value) == 1:
-        yield Check("all", name, ", ".join(by_value), "the same on all nodes")
-        return
-    found = "; ".join(f"{value} on {', '.join(names)}" for value, names in by_value.items())
-    yield Check("all", name, found, "the same on all nodes", identifier)

@@ -12,8 +12,9 @@ short_description: Report what a node has for running a rank
 version_added: 0.1.0
 author: The dgx_spark.vllm authors (@dgx-spark-vllm)
 description:
-  - Reports kernel, memory, disk, Docker, GPU and RDMA devices of a node in one call.
-  - It never fails because a tool is missing or does not work. It reports that; P(dgx_spark.vllm.preflight_findings#filter) judges it.
+  - Reports kernel, memory, disk, Docker, GPU, RDMA devices and network cards of a node in one call.
+  - It never fails because a tool is missing, does not work or may not be used. It reports that;
+    P(dgx_spark.vllm.preflight_findings#filter) judges it. No command is waited for longer than 30 seconds.
 extends_documentation_fragment:
   - dgx_spark.vllm._attributes
   - dgx_spark.vllm._attributes.read_only
@@ -23,6 +24,11 @@ options:
     type: list
     elements: path
     default: []
+  root:
+    description: Folder under which C(proc), C(sys), C(dev) and C(etc) are looked for.
+    type: path
+    default: /
+    version_added: 0.2.0
 """
 
 EXAMPLES = r"""
@@ -44,6 +50,46 @@ kernel:
   returned: success
   type: str
   sample: 6.17.0-1014-nvidia
+kernel_handover:
+  description: Kexec handover (KHO), which some kernels turn on by themselves. Its scratch area is of no use to RDMA.
+  returned: success
+  type: dict
+  version_added: 0.2.0
+  contains:
+    disabled:
+      description: Whether the kernel's command line turns it off (C(kho=off)), or V(none) if the command line can't be read.
+      type: bool
+      returned: always
+    scratch_bytes:
+      description:
+        - Free memory in page blocks that only movable pages may use and that belong to no CMA area, or V(none) if the kernel does not tell.
+        - It grows smaller as movable pages fill it.
+      type: int
+      returned: always
+      sample: 0
+kernel_log:
+  description: What the last 20000 lines of the kernel's log of this boot say; V(none) if neither C(journalctl) nor C(dmesg) shows any.
+  returned: success
+  type: dict
+  version_added: 0.2.0
+  contains:
+    gpu_memory_refused:
+      description: Lines in which NVIDIA's driver got no memory (C(NV_ERR_NO_MEMORY)).
+      type: int
+      returned: always
+      sample: 0
+    xids:
+      description: Numbers of the errors (Xid) that NVIDIA's driver reported.
+      type: list
+      elements: int
+      returned: always
+      sample: []
+    pcie_fatal:
+      description: PCI addresses of the ports that reported fatal errors.
+      type: list
+      elements: str
+      returned: always
+      sample: []
 architecture:
   description: The machine, as C(uname -m) calls it.
   returned: success
@@ -69,6 +115,12 @@ memory_available_bytes:
   returned: success
   type: int
   sample: 126701535232
+earlyoom:
+  description: Whether a process of that name runs, or V(none) if not all processes are to be seen.
+  returned: success
+  type: bool
+  version_added: 0.2.0
+  sample: false
 disk:
   description: The file systems of O(paths), in the same order.
   returned: success
@@ -175,6 +227,12 @@ docker:
       type: str
       returned: always
       sample: /var/lib/docker
+    containers:
+      description: Names of the containers that run.
+      type: list
+      elements: str
+      returned: always
+      sample: [vllm-dsv4-flash-b12x-1m]
 gpu:
   description: The GPU as C(nvidia-smi) sees it.
   returned: success
@@ -209,6 +267,13 @@ gpu_ways:
   type: list
   elements: str
   sample: [gpus, cdi]
+nvidia_commands:
+  description: Those of C(nvidia-container-runtime-hook), C(nvidia-cdi-hook) and C(nvidia-ctk) that are on PATH.
+  returned: success
+  type: list
+  elements: str
+  version_added: 0.2.0
+  sample: [nvidia-container-runtime-hook, nvidia-ctk]
 infiniband:
   description: The device nodes of RDMA.
   returned: success
@@ -224,91 +289,97 @@ infiniband:
       elements: str
       returned: always
       sample: [rdma_cm, uverbs0, uverbs1]
+adapters:
+  description: The RDMA devices, by name. Without a cable a DGX Spark has none.
+  returned: success
+  type: list
+  elements: dict
+  version_added: 0.2.0
+  contains:
+    device:
+      description: Name of the device.
+      type: str
+      returned: always
+      sample: rocep1s0f0
+    firmware:
+      description: Version of its firmware, or V(none).
+      type: str
+      returned: always
+      sample: 28.45.4028
+    board_id:
+      description: Id of the board, by which firmware is made, or V(none).
+      type: str
+      returned: always
+      sample: NVD0000000087
+forwarding:
+  description: Whether the node passes on IPv4 packets from one rail, an interface of an RDMA device, to another.
+  returned: success
+  type: dict
+  version_added: 0.2.0
+  contains:
+    enabled:
+      description: Whether it forwards at all (C(net.ipv4.ip_forward)), or V(none) if that can't be read.
+      type: bool
+      returned: always
+    policy:
+      description:
+        - What becomes of packets that no rule of its firewall matches, V(ACCEPT) or V(DROP). Docker may set V(DROP).
+        - V(none) if C(iptables) does not answer, as for a user without privileges.
+      type: str
+      returned: always
+      sample: DROP
+    accepted:
+      description: Whether a rule accepts packets between rails, some or all of them, or V(none) as for C(policy).
+      type: bool
+      returned: always
+      sample: false
+rail_addresses:
+  description: The IPv4 addresses of the rails.
+  returned: success
+  type: list
+  elements: str
+  version_added: 0.2.0
+  sample: [192.168.100.11, 192.168.101.11]
+rail_routes:
+  description: The routes that lead over a rail through another node. Only who has set them up has any.
+  returned: success
+  type: list
+  elements: dict
+  version_added: 0.2.0
+  contains:
+    destination:
+      description: The network or address, or V(default).
+      type: str
+      returned: always
+      sample: 192.168.102.0/24
+    gateway:
+      description: The address of the other node.
+      type: str
+      returned: always
+      sample: 192.168.100.12
+    interface:
+      description: The rail.
+      type: str
+      returned: always
+      sample: enp1s0f0np0
 """
-
-import os
-import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.dgx_spark.vllm.plugins.module_utils import _host
-
-
-def text_of(path: str) -> str:
-    """The content of a file, empty if it cannot be read."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""
-
-
-def names_in(directory: str) -> list[str]:
-    """The names in a directory, none if it cannot be read."""
-    try:
-        return sorted(os.listdir(directory))
-    except OSError:
-        return []
-
-
-def disk_of(path: str, mounts: str) -> dict[str, t.Any]:
-    existing = os.path.abspath(path)
-    while not os.path.isdir(existing):
-        existing = os.path.dirname(existing)
-    state = os.statvfs(existing)
-    return {
-        "path": path,
-        "existing": existing,
-        "free_bytes": state.f_bavail * state.f_frsize,
-        "size_bytes": state.f_blocks * state.f_frsize,
-        **_host.mount_of(os.path.realpath(existing), mounts),
-    }
-
-
-def observe_docker(module: AnsibleModule) -> _host.Docker:
-    binary = module.get_bin_path("docker")
-    if binary is None:
-        return _host.no_docker()
-    docker = _host.docker(*module.run_command([binary, "info", "--format", "{{json .}}"]))
-    if not docker["cdi_devices"]:
-        files = [os.path.join(directory, name) for directory in docker["cdi_dirs"] for name in names_in(directory)]
-        specifications = [text_of(path) for path in files if path.endswith((".json", ".yaml", ".yml"))]
-        docker["cdi_devices"] = sorted({device for text in specifications for device in _host.cdi_devices(text)})
-    return docker
-
-
-def observe_gpu(module: AnsibleModule) -> dict[str, t.Any]:
-    binary = module.get_bin_path("nvidia-smi")
-    if binary is None:
-        return _host.gpu(127, "", "the command nvidia-smi was not found")
-    return _host.gpu(*module.run_command([binary, "--query-gpu=name,driver_version", "--format=csv,noheader"]))
+from ansible_collections.dgx_spark.vllm.plugins.module_utils import _observe
 
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={"paths": {"type": "list", "elements": "path", "default": []}},
+        argument_spec={
+            "paths": {"type": "list", "elements": "path", "default": []},
+            "root": {"type": "path", "default": "/"},
+        },
         supports_check_mode=True,
     )
     module.run_command_environ_update = {"LC_ALL": "C"}
-    system = os.uname()
-    docker = observe_docker(module)
-    hooks = [name for name in (_host.HOOK, _host.CDI_HOOK) if module.get_bin_path(name)]
-    nodes = names_in("/dev/infiniband")
-    mounts = text_of("/proc/self/mounts")
-    module.exit_json(
-        changed=False,
-        hostname=system.nodename,
-        kernel=system.release,
-        architecture=system.machine,
-        machine_id=text_of("/etc/machine-id").strip() or None,
-        boot_id=text_of("/proc/sys/kernel/random/boot_id").strip() or None,
-        disk=[disk_of(path, mounts) for path in module.params["paths"]],
-        docker=docker,
-        gpu=observe_gpu(module),
-        gpu_ways=_host.gpu_ways(docker, hooks),
-        infiniband={"present": bool(nodes), "nodes": nodes},
-        **_host.memory(text_of("/proc/meminfo")),
-    )
+    node = _observe.Node(module.run_command, module.get_bin_path, module.params["root"])
+    module.exit_json(changed=False, **_observe.host(node, module.params["paths"]))
 
 
 if __name__ == "__main__":

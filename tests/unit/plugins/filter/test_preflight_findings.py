@@ -12,7 +12,7 @@ import yaml
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.dgx_spark.vllm.plugins.filter import preflight_findings
-from ansible_collections.dgx_spark.vllm.plugins.module_utils import _preflight
+from ansible_collections.dgx_spark.vllm.plugins.module_utils import _preflight, _preflight_ids
 from ansible_collections.dgx_spark.vllm.plugins.modules import host_info
 from tests.unit.plugins.modules.module_runner import run_module
 
@@ -20,16 +20,21 @@ judge = preflight_findings.FilterModule().filters()["preflight_findings"]
 
 
 @pytest.fixture
-def hosts() -> dict[str, t.Any]:
+def hosts(tmp_path: Path) -> dict[str, t.Any]:
     """What host_info really reports of a node without Docker and GPU: the two must understand each other."""
-    return {"spark1": run_module(host_info, {"paths": ["/"]}, binaries=[])}
+    files = {"meminfo": "MemTotal: 127601472 kB\nMemAvailable: 123731968 kB\n", "cmdline": "quiet\n", "1/comm": "systemd\n"}
+    for name, text in files.items():
+        path = tmp_path / "proc" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return {"spark1": run_module(host_info, {"paths": ["/"], "root": str(tmp_path)}, binaries=[])}
 
 
 def test_result_of_host_info_is_judged(hosts: dict[str, t.Any]) -> None:
-    result = judge(hosts, min_memory_gib=0.001, min_free_disk_gib={"/": 0.001}, check_infiniband=False)
+    result = judge(hosts, min_memory_gib=110, memory_share=0.82, min_free_disk_gib={"/": 0.001}, check_infiniband=False)
     assert [finding["id"] for finding in result["findings"]] == ["host.docker-missing", "host.driver-missing"]
     assert result["gpu"] == {"spark1": None}
-    assert len(result["rows"]) == 5
+    assert len(result["rows"]) == 7
 
 
 @pytest.mark.parametrize(
@@ -53,7 +58,4 @@ def test_result_of_a_module_that_failed_is_an_error_of_the_filter() -> None:
 def test_documentation_names_every_wish_and_every_finding() -> None:
     text = Path(preflight_findings.__file__).with_suffix(".yml").read_text()
     assert list(yaml.safe_load(text)["DOCUMENTATION"]["options"]) == ["_input", *_preflight.Wanted._fields]
-    source = Path(_preflight.__file__).read_text()
-    ids = {word.strip('",') for word in source.replace("(", " ").replace(")", " ").replace("=", " ").split() if word.startswith('"host.')}
-    assert len(ids) == 12
-    assert [identity for identity in ids if f"C({identity})" not in text] == []
+    assert [identifier for identifier in _preflight_ids.IDS if f"C({identifier})" not in text] == []

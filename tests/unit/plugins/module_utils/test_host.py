@@ -106,6 +106,7 @@ def test_docker_of_a_spark_as_it_comes_has_no_runtime_of_nvidia() -> None:
         "cgroup_version": "2",
         "storage_driver": "overlay2",
         "root_dir": "/var/lib/docker",
+        "containers": [],
     }
 
 

@@ -11,8 +11,11 @@ import typing as t
 import pytest
 
 from ansible_collections.dgx_spark.vllm.plugins.module_utils import _preflight
+from ansible_collections.dgx_spark.vllm.plugins.module_utils._preflight_ids import IDS
 
 GIB = 1024**3
+RANK = "vllm-dsv4-flash-b12x-1m"
+ADAPTER = {"device": "rocep1s0f0", "firmware": "28.45.4028", "board_id": "NVD0000000087"}
 WANTED = {"min_memory_gib": 110, "min_available_memory_gib": 100, "min_free_disk_gib": {"/var/lib/docker": 40}}
 
 
@@ -26,22 +29,42 @@ def node(number: int) -> dict[str, t.Any]:
         "machine_id": f"machine{number}",
         "boot_id": f"boot{number}",
         "disk": [{"path": "/var/lib/docker", "free_bytes": 900 * GIB, "filesystem": "ext4", "mount_point": "/"}],
-        "docker": {"present": True, "reachable": True, "version": "29.2.1", "error": None},
+        "docker": {
+            "present": True,
+            "reachable": True,
+            "version": "29.2.1",
+            "error": None,
+            "cdi_dirs": ["/etc/cdi", "/var/run/cdi"],
+            "containers": [],
+        },
         "gpu": {"present": True, "name": "NVIDIA GB10", "driver": "580.142", "error": None},
         "gpu_ways": ["gpus", "cdi"],
+        "nvidia_commands": ["nvidia-container-runtime-hook", "nvidia-ctk"],
         "infiniband": {"present": True, "nodes": ["rdma_cm", "uverbs0"]},
+        "adapters": [dict(ADAPTER)],
+        "kernel_handover": {"disabled": False, "scratch_bytes": 0},
+        "kernel_log": {"gpu_memory_refused": 0, "xids": [], "pcie_fatal": []},
+        "earlyoom": False,
+        "forwarding": {"enabled": True, "policy": "DROP", "accepted": False},
+        "rail_addresses": [f"192.168.100.{number}"],
+        "rail_routes": [],
     }
 
 
-def judge(change: t.Optional[dict[str, t.Any]] = None, **wanted: t.Any) -> dict[str, t.Any]:
-    """Judge two nodes, the second of which differs by `change` ({path with dots: value})."""
-    hosts = {"spark1": node(1), "spark2": node(2)}
+def changed(seen: dict[str, t.Any], change: t.Optional[dict[str, t.Any]]) -> dict[str, t.Any]:
+    """`seen` with other values, {path with dots: value}."""
     for path, value in copy.deepcopy(change or {}).items():
         *parents, last = path.split(".")
-        entry: t.Any = hosts["spark2"]
+        entry: t.Any = seen
         for parent in parents:
             entry = entry[int(parent)] if parent.isdigit() else entry[parent]
         entry[last] = value
+    return seen
+
+
+def judge(change: t.Optional[dict[str, t.Any]] = None, **wanted: t.Any) -> dict[str, t.Any]:
+    """Judge two nodes, the second of which differs by `change`."""
+    hosts = {"spark1": node(1), "spark2": changed(node(2), change)}
     return _preflight.judge(hosts, _preflight.Wanted(**{**WANTED, **wanted}))
 
 
@@ -68,8 +91,8 @@ DOWN: dict[str, t.Any] = {"docker.reachable": False, "docker.version": None, "do
         ({"gpu_ways": ["cdi"]}, {"gpu": "gpus"}, [("host.gpu-not-available-to-docker", "error", "spark2")]),
         ({"gpu_ways": ["cdi"]}, {}, []),
         ({"gpu.present": False, "gpu.driver": None, "gpu.error": "no nvidia-smi"}, {}, [("host.driver-missing", "error", "spark2")]),
-        ({"gpu.driver": "580.159.03"}, {}, [("host.driver-differs", "warning", None)]),
-        ({"kernel": "7.0.0-1019-nvidia"}, {}, [("host.kernel-differs", "warning", None)]),
+        ({"gpu.driver": "580.173.02"}, {}, [("host.driver-differs", "warning", None)]),
+        ({"kernel": "6.17.0-1032-nvidia"}, {}, [("host.kernel-differs", "warning", None)]),
         ({"architecture": "x86_64"}, {}, [("host.architecture-differs", "error", None)]),
         ({"infiniband": {"present": False, "nodes": []}}, {}, [("host.infiniband-missing", "error", "spark2")]),
         ({"infiniband": {"present": False, "nodes": []}}, {"check_infiniband": False}, []),
@@ -77,7 +100,17 @@ DOWN: dict[str, t.Any] = {"docker.reachable": False, "docker.version": None, "do
         ({"memory_bytes": 110 * GIB}, {}, []),
         ({"memory_bytes": None}, {}, [("host.memory-small", "error", "spark2")]),
         ({"memory_bytes": 0}, {"min_memory_gib": None}, []),
-        ({"memory_available_bytes": 99 * GIB}, {}, [("host.memory-busy", "warning", "spark2")]),
+        ({"memory_available_bytes": 100 * GIB - 1}, {}, [("host.memory-busy", "warning", "spark2")]),
+        ({"memory_available_bytes": 100 * GIB}, {}, []),
+        ({"memory_available_bytes": 100 * GIB}, {"memory_share": 0.9}, []),
+        ({"memory_available_bytes": None}, {}, []),
+        ({"adapters.0.firmware": "28.40.1000"}, {}, [("host.firmware-differs", "warning", None)]),
+        ({"adapters.0.firmware": "28.40.1000", "adapters.0.board_id": "DEL0000000033"}, {}, []),
+        ({"adapters.0.firmware": None}, {}, []),
+        ({"adapters.0.board_id": None}, {}, []),
+        ({"adapters": []}, {}, []),
+        ({"earlyoom": True}, {}, [("host.earlyoom", "info", "spark2")]),
+        ({"earlyoom": None}, {}, []),
         ({"disk.0.free_bytes": 40 * GIB - 1}, {}, [("host.disk-small", "error", "spark2")]),
         ({"disk.0.free_bytes": 0}, {"min_free_disk_gib": {}}, []),
         ({"machine_id": "machine1", "boot_id": "boot1"}, {}, [("host.same-machine", "error", None)]),
@@ -93,19 +126,80 @@ def test_what_a_node_lacks_becomes_one_finding(
 
 
 def test_kernels_that_differ_are_named_with_their_hosts() -> None:
-    (finding,) = judge({"kernel": "7.0.0-1019-nvidia"})["findings"]
-    assert finding["found"] == "6.17.0-1014-nvidia on spark1; 7.0.0-1019-nvidia on spark2"
+    (finding,) = judge({"kernel": "6.17.0-1032-nvidia"})["findings"]
+    assert finding["found"] == "6.17.0-1014-nvidia on spark1; 6.17.0-1032-nvidia on spark2"
+
+
+def test_firmware_is_compared_among_the_nodes_with_one_board() -> None:
+    second = {**ADAPTER, "device": "roceP2p1s0f0", "firmware": "28.40.1000"}
+    (finding,) = judge({"adapters": [ADAPTER, second]})["findings"]
+    assert finding["found"] == "28.45.4028 on spark1; 28.40.1000 and 28.45.4028 on spark2"
+    assert finding["wanted"] == "the same on all nodes with board NVD0000000087"
+
+
+def test_share_of_the_memory_that_vllm_takes_is_that_of_each_node() -> None:
+    share = {"min_available_memory_gib": 0, "memory_share": 0.82}
+    assert judge({"memory_available_bytes": int(0.82 * 121 * GIB) + 1}, **share)["findings"] == []
+    busy = {"memory_available_bytes": int(0.82 * 121 * GIB) - 1, "docker.containers": ["vllm_node", "web"]}
+    (finding,) = judge(busy, **share)["findings"]
+    assert (finding["id"], finding["wanted"]) == ("host.memory-busy", "at least 99.22 GiB")
+    assert finding["found"] == "99.2 GiB, while these containers run: vllm_node, web"
+    assert "drop_caches" in finding["remedy"]
+    assert judge({"memory_available_bytes": 0, "memory_bytes": None}, min_memory_gib=None, **share)["findings"] == []
+
+
+def test_memory_that_the_rank_itself_holds_is_nobody_elses() -> None:
+    serving = {"memory_available_bytes": 9 * GIB, "docker.containers": [RANK]}
+    assert judge(serving, rank_container=RANK)["findings"] == []
+    assert [finding["id"] for finding in judge(serving, rank_container="vllm-other")["findings"]] == ["host.memory-busy"]
+
+
+NO_HOOK = "no hook of NVIDIA's on PATH"
+NO_DEVICE = "no CDI device of NVIDIA's in"
+
+
+@pytest.mark.parametrize(
+    ("changes", "ways"),
+    [
+        ({"nvidia_commands": []}, f"{NO_HOOK}; {NO_DEVICE} /etc/cdi, /var/run/cdi"),
+        ({"nvidia_commands": ["nvidia-cdi-hook"]}, f"only nvidia-cdi-hook on PATH; {NO_DEVICE} /etc/cdi, /var/run/cdi"),
+        ({"nvidia_commands": [], "docker.cdi_dirs": [], "docker.version": "24.0.9"}, f"{NO_HOOK}; no CDI in Docker 24.0.9"),
+    ],
+)
+def test_where_there_is_no_way_to_give_a_gpu_it_is_told_what_each_lacks(changes: dict[str, t.Any], ways: str) -> None:
+    (finding,) = judge({"gpu_ways": [], **changes})["findings"]
+    assert finding["found"] == f"{ways}; no runtime nvidia"
+    assert finding["remedy"].startswith("see that the NVIDIA Container Toolkit")
+
+
+def test_toolkit_without_a_specification_is_given_one() -> None:
+    (finding,) = judge({"gpu_ways": [], "nvidia_commands": ["nvidia-ctk"]})["findings"]
+    assert finding["remedy"] == "write a CDI specification: nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml"
+    (finding,) = judge({"gpu_ways": [], "nvidia_commands": ["nvidia-ctk"], "docker.cdi_dirs": []})["findings"]
+    assert finding["remedy"].startswith("see that the NVIDIA Container Toolkit")
+
+
+def test_a_spark_as_it_comes_lacks_nothing() -> None:
+    assert judge({"gpu_ways": ["gpus"], "nvidia_commands": ["nvidia-container-runtime-hook"]})["findings"] == []
 
 
 def test_no_remedy_upgrades_the_system() -> None:
     everything: dict[str, t.Any] = {
         "docker.reachable": False, "docker.present": False, "docker.error": "x", "gpu.present": False, "gpu.error": "x",
-        "kernel": "7", "architecture": "x86_64", "gpu.driver": "1", "infiniband": {"present": False, "nodes": []}, "memory_bytes": 0,
-        "memory_available_bytes": 0, "disk.0.free_bytes": 0,
+        "kernel": "7", "architecture": "x86_64", "gpu.driver": "580.159.03", "infiniband": {"present": False, "nodes": []},
+        "memory_bytes": 0, "memory_available_bytes": 0, "disk.0.free_bytes": 0, "adapters.0.firmware": "1", "earlyoom": True,
+        "kernel_log": {"gpu_memory_refused": 1, "xids": [1], "pcie_fatal": ["0000:00:00.0"]}, "machine_id": "machine1", "boot_id": "boot1",
+        "rail_routes": [{"destination": "192.168.102.0/24", "gateway": "192.168.100.1", "interface": "enp1s0f0np0"}],
     }  # fmt: skip
-    nothing: dict[str, t.Any] = {"gpu_ways": []}
-    remedies = [finding["remedy"] for change in [everything, nothing] for finding in judge(change)["findings"]]
-    assert len(remedies) == 10
+    others: list[dict[str, t.Any]] = [
+        {"gpu_ways": []},
+        {"docker.reachable": False, "docker.error": "x"},
+        {"kernel": "7.0.0-1019-nvidia"},
+        {"kernel_handover.scratch_bytes": 9 * GIB},
+    ]
+    findings = [finding for change in [everything, *others] for finding in judge(change)["findings"]]
+    assert {finding["id"] for finding in findings} == set(IDS)
+    remedies = [finding["remedy"] for finding in findings]
     assert [
         text for text in remedies if re.search(r"dist-upgrade|full-upgrade|apt(-get)? (install|upgrade)|do-release-upgrade", text)
     ] == []
