@@ -9,7 +9,7 @@ export LC_ALL := C.UTF-8
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 CLUSTER := molecule/simulation/clusters/two_spark.yml
 SIMULATE := PYTHONPATH=molecule $(BIN)/python -m simulation.cluster
-SCENARIOS := preflight discover fabric image model caches serve deploy
+SCENARIOS := preflight discover fabric validate image model caches serve deploy
 
 .PHONY: help
 help:

@@ -17,7 +17,7 @@ from ._findings import did_you_mean, finding
 
 # Host names of the example inventories, which nobody's node has.
 PLACEHOLDER = "REPLACE-ME"
-ROLES = ("preflight", "discover", "fabric", "image", "model", "caches", "serve")
+ROLES = ("preflight", "discover", "fabric", "validate", "image", "model", "caches", "serve")
 # Variables of the cluster as a whole; those of a role are in its argument_specs.
 CLUSTER_VARIABLES = ("dsv4_recipe", "spark_group", "spark_head", "spark_known_variables")
 

@@ -123,7 +123,7 @@ def render(
         "image_id": image.get("id"),
         "image_key": image["key"],
         "container": f"vllm-{recipe['name']}",
-        "docker_options": _docker_options(recipe, mounts, gpu),
+        "docker_options": docker_options(recipe, mounts, gpu),
         "stop_seconds": recipe["container"]["stop_seconds"],
         "entrypoint": recipe["image"]["entrypoint"][0],
         "command": [*recipe["image"]["entrypoint"][1:], *argv_common, *argv_rank],
@@ -207,7 +207,8 @@ def _mount(mount: t.Union[str, dict[str, t.Any]], read_only: bool = False) -> di
     return {"source": mount["source"], "target": mount["target"], "read_only": bool(mount.get("read_only", read_only))}
 
 
-def _docker_options(recipe: dict[str, t.Any], mounts: list[dict[str, t.Any]], gpu: t.Optional[str]) -> list[str]:
+def docker_options(recipe: dict[str, t.Any], mounts: list[dict[str, t.Any]], gpu: t.Optional[str]) -> list[str]:
+    """The options by which a container of a recipe gets network, limits, devices, GPUs (`gpus`, `cdi`, `runtime`) and mounts."""
     container = recipe["container"]
     options = ["--network", "host", "--ipc", container["ipc"]]
     if _recipe.on_gpu(recipe):

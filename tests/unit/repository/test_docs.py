@@ -14,15 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.dgx_spark.vllm.plugins.module_utils import _inventory_ids, _plan_ids, _preflight_ids
+from ansible_collections.dgx_spark.vllm.plugins.module_utils import _fabric_verdict_ids, _inventory_ids, _plan_ids, _preflight_ids
 
 ROOT = Path(__file__).parents[3]
-TABLES = (_inventory_ids.IDS, _preflight_ids.IDS, _plan_ids.IDS)
+TABLES = (_inventory_ids.IDS, _preflight_ids.IDS, _plan_ids.IDS, _fabric_verdict_ids.IDS)
 SEVERITIES = {identifier: meaning.severity for table in TABLES for identifier, meaning in table.items()}
 AREAS = sorted({identifier.split(".")[0] for identifier in SEVERITIES})
 SOURCES = [path for path in sorted((ROOT / "plugins").rglob("*.py")) if not path.name.endswith("_ids.py")]
 # Functions and classes that take an id as their first argument.
-MAKERS = ("finding", "planned", "GidError")
+MAKERS = ("finding", "planned", "verdict", "GidError")
 
 BLOB = "https://github.com/dgx-spark-vllm/dgx_spark.vllm/"
 RAW = "https://raw.githubusercontent.com/dgx-spark-vllm/dgx_spark.vllm/main/"
@@ -77,6 +77,18 @@ def test_a_severity_that_stands_in_the_code_is_that_of_the_table() -> None:
     given = {(text_of(call.args[0]), text_of(call.args[1])) for call in calls}
     stated = {(identifier, severity) for identifier, severity in given if identifier and severity}
     assert stated and stated <= set(SEVERITIES.items())
+
+
+def test_what_every_verdict_on_a_fabric_was_tried_on_is_marked() -> None:
+    page = (ROOT / "docs" / "validation.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(fabric\.[a-z-]+)` \| (.+) \|$", page, re.MULTILINE))
+    assert list(rows) == list(_fabric_verdict_ids.IDS)
+    kinds = {name: [part.split(" (")[0] for part in text.split("; ")] for name, text in rows.items()}
+    assert {kind for marked in kinds.values() for kind in marked} <= {"simulated", "played", "captured", "figures", "made up"}
+    on_nodes = (ROOT / "tests" / "acceptance" / "test_validate.py").read_text(encoding="utf-8")
+    assert {name for name, marked in kinds.items() if {"simulated", "played"} & set(marked)} == {
+        name for name in rows if f'"{name}"' in on_nodes
+    }
 
 
 def anchors(page: Path) -> set[str]:
