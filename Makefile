@@ -9,7 +9,7 @@ export LC_ALL := C.UTF-8
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 CLUSTER := molecule/simulation/clusters/two_spark.yml
 SIMULATE := PYTHONPATH=molecule $(BIN)/python -m simulation.cluster
-SCENARIOS := preflight discover fabric validate image model caches serve deploy
+SCENARIOS := preflight discover fabric validate image model caches serve
 
 .PHONY: help
 help:
@@ -80,6 +80,7 @@ test: gates unit sanity scenarios acceptance
 
 .PHONY: test-all
 test-all: test acceptance-long
+	$(BIN)/molecule test --scenario-name deploy
 	@echo "== All passed, the long part too"
 
 .PHONY: test-vllm

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable, Optional
+from xml.etree import ElementTree
 
 import pytest
 
@@ -30,9 +31,10 @@ def validate(playbooks: Playbooks, tmp_path: Path) -> Validate:
 
     def run(*words: str, **variables: Any) -> tuple[Run, dict[str, Any]]:
         folder = tmp_path / "documents"
-        before = set(folder.glob("*"))
+        before = set(folder.glob("*.json"))
         done = playbooks.run(VALIDATE, "-e", json.dumps({"validate_dir": str(folder), **variables}), *words)
-        (left,) = set(folder.glob("*")) - before
+        (left,) = set(folder.glob("*.json")) - before
+        assert ElementTree.parse(left.with_suffix(".svg")).getroot().tag == "{http://www.w3.org/2000/svg}svg"
         return done, json.loads(left.read_text())
 
     return run
