@@ -62,8 +62,9 @@ class Box(t.NamedTuple):
 def style() -> str:
     """Return the style sheet. The colours for light are those of whatever knows no other."""
     colours = [(name, *pair) for name, pair in COLOURS.items()]
-    light = " ".join(f".cluster .f-{name} {{ fill: {colour} }} .cluster .s-{name} {{ stroke: {colour} }}" for name, colour, _ in colours)
-    dark = " ".join(f".cluster .f-{name} {{ fill: {colour} }} .cluster .s-{name} {{ stroke: {colour} }}" for name, _, colour in colours)
+    paint = ".cluster .f-{0} {{ fill: {1} }} .cluster .s-{0} {{ stroke: {1} }}".format
+    light = " ".join(paint(name, colour) for name, colour, _dark in colours)
+    dark = " ".join(paint(name, colour) for name, _light, colour in colours)
     rules = [f".cluster .{kind} {{ font: {weight} {size}px {family} }}" for kind, (size, family, weight) in TEXTS.items()]
     rules.append(".cluster .cable { fill: none; stroke-width: 3 } .cluster .presumed { stroke-dasharray: 9 4 }")
     rules.append(".cluster .mark { fill: none; stroke-width: 1.8; stroke-linecap: round }")

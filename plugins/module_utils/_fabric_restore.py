@@ -22,6 +22,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 import typing as t
@@ -267,4 +268,4 @@ def revert() -> bool:
 if __name__ == "__main__":
     with locked():
         if revert():
-            print("nobody has confirmed the rails' new addresses: put back what was before", flush=True)
+            sys.stderr.write("nobody has confirmed the rails' new addresses: put back what was before\n")

@@ -100,7 +100,8 @@ IDS = {
         "other nodes have routes through this one over the fabric, as in a ring, and it does not forward, or its firewall drops what it is "
         "to forward (Docker may set the policy of `FORWARD` to `DROP`): it looks as if a cable were dead",
         "if nodes are to reach each other through this one (no rank does: RoCE is not forwarded), set net.ipv4.ip_forward=1 and accept in "
-        "DOCKER-USER what passes between its rails, both ways, by a systemd unit after docker.service; otherwise delete the routes",
+        "DOCKER-USER what passes between its rails, both ways, by a systemd unit after docker.service, as the role fabric does on a ring "
+        "that it gives its addresses (fabric_manage: true); otherwise delete the routes",
     ),
     "host.disk-small": Meaning(
         "error",

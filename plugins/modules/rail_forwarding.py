@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: rail_forward_unit
+module: rail_forwarding
 short_description: Have a node of a ring pass on what its neighbours send each other
 version_added: 0.2.0
 author: The dgx_spark.vllm authors (@dgx-spark-vllm)
@@ -40,11 +40,11 @@ seealso:
 EXAMPLES = r"""
 ---
 - name: Let the neighbours at both ports reach each other
-  dgx_spark.vllm.rail_forward_unit:
+  dgx_spark.vllm.rail_forwarding:
     interfaces: [enp1s0f0np0, enp1s0f1np1]
 
 - name: Remove that
-  dgx_spark.vllm.rail_forward_unit:
+  dgx_spark.vllm.rail_forwarding:
     interfaces: []
 """
 
