@@ -233,8 +233,7 @@ def test_a_fabric_that_works_is_left_alone(playbooks: Playbooks, nodes: dict[str
     same(states(nodes), found)
 
 
-@pytest.mark.long
-def test_bare_nodes_serve_and_are_bare_again(bare: None, playbooks: Playbooks, nodes: dict[str, Any], serves: Callable[[], Any]) -> None:
+def serves_and_is_bare_again(playbooks: Playbooks, nodes: dict[str, Any], serves: Callable[[], Any]) -> None:
     found = states(nodes)
     playbooks.deploy("-e", "fabric_manage=true", "--check").succeeded()
     same(states(nodes), found)
@@ -243,3 +242,16 @@ def test_bare_nodes_serve_and_are_bare_again(bare: None, playbooks: Playbooks, n
     assert playbooks.deploy("-e", "fabric_manage=true").succeeded().changed == set()
     playbooks.run("playbooks/teardown.yml", "-e", "caches_state=absent").succeeded()
     same(states(nodes), found)
+
+
+@pytest.mark.long
+def test_bare_nodes_serve_and_are_bare_again(bare: None, playbooks: Playbooks, nodes: dict[str, Any], serves: Callable[[], Any]) -> None:
+    serves_and_is_bare_again(playbooks, nodes, serves)
+
+
+@pytest.mark.long
+def test_bare_nodes_with_two_cables_serve_and_are_bare_again(
+    playbooks: Playbooks, nodes: dict[str, Any], serves: Callable[[], Any]
+) -> None:
+    with another_cluster("two_spark_two_cables_bare"):
+        serves_and_is_bare_again(playbooks, nodes, serves)
