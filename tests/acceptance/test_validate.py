@@ -217,3 +217,10 @@ def test_a_cluster_that_serves_is_only_pinged_and_one_that_was_proven_not_at_all
     deployed.run(VALIDATE, *changed, "-e", "validate_bandwidth=false").succeeded()
     assert len(list((tmp_path / "none").glob("*.json"))) == 1
     deployed.deploy().succeeded()
+
+
+def test_the_folder_of_the_documents_is_where_the_user_is(playbooks: Playbooks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The harness starts ansible-playbook without a shell, which would set this.
+    monkeypatch.setenv("PWD", str(tmp_path))
+    playbooks.run(VALIDATE, "-e", "validate_bandwidth=false").succeeded()
+    assert {path.suffix for path in (tmp_path / "fabric-validations").iterdir()} == {".json", ".svg"}
