@@ -117,6 +117,11 @@ change:
   returned: with O(state=present)
   type: str
   sample: 6f1c3a52d0c94c5c8ea35e2c6c1c0a37
+ours:
+  description: Whether any of the rails has its address by this module, now or once the task is run outside check mode.
+  returned: with O(state=present)
+  type: bool
+  sample: true
 renderer:
   description: The program that gives the rails their addresses; null where nothing was changed.
   returned: with O(state=present)
@@ -181,7 +186,7 @@ def present(module: AnsibleModule) -> dict[str, t.Any]:
     unconfirmed = node.read(node.PENDING) is not None if module.check_mode else node.revert()
     change = fabric.compare(params["rails"], params["functions"], params["adopt"] or unconfirmed)
     if change is None:
-        return {"changed": False, "change": None, "renderer": None, "set_aside": []}
+        return {"changed": False, "change": None, "ours": node.read(node.BEFORE) is not None, "renderer": None, "set_aside": []}
     diff = [file_diff(path, text) for path, text in change.texts.items()]
     diff += [difference(path, f"in force, for {', '.join(names)}\n", "set aside\n") for path, names in change.aside.items()]
     foreseen = {name: dict(one) for name, one in change.now.items()}
@@ -193,7 +198,8 @@ def present(module: AnsibleModule) -> dict[str, t.Any]:
     if not module.check_mode:
         management = fabric.addresses_of(None, {*params["functions"], *change.affected})
         identifier = fabric.apply(change, management, params["revert_after"])
-    return {"changed": True, "change": identifier, "renderer": change.renderer, "set_aside": sorted(change.aside), "diff": diff}
+    done = {"change": identifier, "ours": True, "renderer": change.renderer, "set_aside": sorted(change.aside)}
+    return {"changed": True, **done, "diff": diff}
 
 
 def confirmed(module: AnsibleModule) -> dict[str, t.Any]:

@@ -66,6 +66,17 @@ def test_without_our_rules_dockers_firewall_drops_what_a_node_of_a_ring_would_pa
 
 
 @pytest.mark.long
+def test_a_ring_that_somebody_else_has_made_is_left_alone(playbooks: Playbooks, tmp_path: Path, reach: Callable[[str], Any]) -> None:
+    with another_cluster("three_spark_ring") as path:
+        described = load(path).nodes
+        inventory = inventory_file(tmp_path, lambda group: group.update(hosts={n.name: {"ansible_host": n.address} for n in described}))
+        nodes = {node.name: reach(node.address) for node in described}
+        found = states(nodes)
+        assert playbooks.run(FABRIC, "-e", "fabric_arp=false", inventory=inventory).succeeded().changed == set()
+        same(states(nodes), found)
+
+
+@pytest.mark.long
 def test_four_bare_nodes_on_a_switch_serve(playbooks: Playbooks, tmp_path: Path, ask: Callable[..., dict[str, Any]]) -> None:
     with another_cluster("four_spark_switch_bare") as path:
         hosts = {node.name: {"ansible_host": node.address} for node in load(path).nodes}
