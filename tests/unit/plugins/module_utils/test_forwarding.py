@@ -9,7 +9,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.dgx_spark.vllm.plugins.module_utils import _forwarding
+from ansible_collections.dgx_spark.vllm.plugins.module_utils import _forward_unit, _forwarding
 
 RAILS = ("enp1s0f0np0", "enp1s0f1np1")
 DOCKER = """\
@@ -58,6 +58,14 @@ BETWEEN = "-A DOCKER-USER -i enp1s0f0np0 -o enp1s0f1np1 -j ACCEPT\n"
 )
 def test_rule_that_accepts_packets_between_rails_is_found(rules: str, accepted: bool) -> None:
     assert _forwarding.passes("1\n", DOCKER + rules, RAILS) == {"enabled": True, "policy": "DROP", "accepted": accepted}
+
+
+def test_rules_of_the_role_fabric_accept() -> None:
+    # As iptables lists what the unit has told it.
+    short = {"--in-interface": "-i", "--out-interface": "-o", "--match": "-m", "--jump": "-j"}
+    rules = [" ".join(["-A", *(short.get(word, word) for word in _forward_unit.rule(pair))]) for pair in _forward_unit.pairs_of(RAILS)]
+    assert _forwarding.passes("1\n", DOCKER + "\n".join(rules), RAILS)["accepted"] is True
+    assert _forwarding.passes("1\n", DOCKER + "\n".join(rules), ["enP7s7"])["accepted"] is False
 
 
 @pytest.mark.parametrize(
