@@ -11,14 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from ansible_collections.dgx_spark.vllm.plugins.module_utils._drawing import draw
-from ansible_collections.dgx_spark.vllm.plugins.module_utils._findings import SEVERITIES, finding
 from ansible_collections.dgx_spark.vllm.plugins.module_utils._plan import plan
 from tests.unit.plugins.fixtures.picture import Picture, Rect, contrast
-from tests.unit.plugins.fixtures.spark import DOWN, UP, cabled, change, observed, spark
+from tests.unit.plugins.fixtures.spark import DOWN, cabled, change, observed, spark
 from tests.unit.plugins.fixtures.wires import Cluster, hearing, ring_of
 from tests.unit.plugins.module_utils.test_ring import ring
 
@@ -77,6 +74,7 @@ def heard(names: str) -> Cluster:
     return hearing(ring(names), ring_of(names))
 
 
+UNPLANNED: dict[str, Any] = {"schema": 1, "topology": None, "master_addr": None, "hash": "0" * 64, "findings": [], "nodes": {}}
 CLUSTERS: dict[str, Callable[[], Cluster]] = {
     "pair": lambda: star(2),
     "two cables": lambda: star(2, 2),
@@ -221,44 +219,3 @@ def test_a_switch_is_as_high_as_what_is_written_in_it() -> None:
     assert len(picture.inside(switch)) == 241
     legend = next(text.room for text in picture.texts if text.content == "rail of the plan")
     assert max(node.bottom for node in picture.kind("node")) < switch.bottom < legend.top
-
-
-ENDS = st.tuples(st.integers(0, 8), st.integers(0, 1))
-NAMES = [f"n{number}" for number in range(9)]
-
-
-@settings(deadline=None, max_examples=50)
-@given(wires=st.lists(st.lists(ENDS, min_size=2, max_size=6, unique=True), max_size=9))
-def test_nothing_overlaps_however_nodes_are_cabled(wires: list[list[tuple[int, int]]]) -> None:
-    hosts = hearing({name: dict(_up()) for name in NAMES}, [])
-    for number, name in enumerate(NAMES):
-        hosts[name]["devices"] = [{**device, "mac": f"02:00:00:00:{number:02x}:{port:02x}"} for port, device in enumerate(_up()["devices"])]
-    for wire in wires:
-        for (host, cage), (peer, other) in itertools.permutations([(NAMES[number], cage) for number, cage in wire], 2):
-            hosts[host]["heard"].setdefault(f"enp1s0f{cage}np{cage}", []).append(hosts[peer]["devices"][other]["mac"])
-    picture = Picture(draw(UNPLANNED, hosts))
-    assert_in_order(picture)
-    assert_cables_pass(picture)
-    assert_texts_fit(picture)
-
-
-@functools.cache
-def _up() -> dict[str, Any]:
-    """A node whose ports are up, of which nothing else is known."""
-    return observed([port.but(ipv4=(), **UP) for port in spark(1)])
-
-
-UNPLANNED: dict[str, Any] = {"schema": 1, "topology": None, "master_addr": None, "hash": "0" * 64, "findings": [], "nodes": {}}
-TEXT = st.text(min_size=1, max_size=80)
-
-
-@settings(deadline=None, max_examples=50)
-@given(host=TEXT, device=TEXT, netdev=TEXT, words=st.text(min_size=1, max_size=400), severity=st.sampled_from(SEVERITIES))
-def test_every_text_fits_whatever_it_says(host: str, device: str, netdev: str, words: str, severity: str) -> None:
-    hosts = {host: dict(_up()), f"{host}2": dict(_up())}
-    hosts[host]["devices"] = [{**one, "device": f"{device}{one['device']}", "netdev": netdev} for one in hosts[host]["devices"]]
-    verdict = finding("test.some", severity, host, words, words, words)
-    at = [{**verdict, "rail": f"{device}rocep1s0f0:1", "peer": host}, verdict, {**verdict, "host": None}]
-    picture = Picture(draw(UNPLANNED, hosts, at))
-    assert_in_order(picture)
-    assert_texts_fit(picture)
