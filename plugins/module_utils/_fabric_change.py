@@ -40,6 +40,8 @@ class Change(t.NamedTuple):
     ids: set[str]
     affected: set[str]
     """The interfaces that can get another address."""
+    kept: set[str]
+    """Those that have theirs by us already."""
     now: dict[str, Record]
 
 
@@ -58,12 +60,12 @@ def compare(rails: t.Sequence[files.Rail], functions: t.Sequence[str], adopt: bo
         raise FabricError(f"found no interface {', '.join(missing)}, wanted all that were observed; run the play again")
     before = node.read(node.BEFORE)
     live = all(files.is_live(rail, now[rail["interface"]]) for rail in rails)
-    if before is None and (live or not adopt):
+    # Ours or not, what works is left alone. Of a fabric that does not, the rails that we have given addresses are repaired.
+    if ((live or before is None) and not adopt) or (live and before is None):
         return None
     renderer = before["renderer"] if before else renderers.find(names)
     written, ours = (before["written"], before["rails"]) if before else ([], [])
-    macs = renderers.macs_of(now)
-    defined = renderers.definitions(list(now), macs) if renderer != node.PROFILES else {}
+    defined = renderers.definitions(list(now)) if renderer != node.PROFILES else {}
     wanted, _paths = files.to_write(rails, now, ours, lambda interfaces: renderers.about(defined, interfaces))
     aside = renderers.about(defined, [rail["interface"] for rail in wanted])
     texts: dict[str, t.Optional[str]] = {**dict.fromkeys(written), **files.files_of(wanted, renderer)}
@@ -72,7 +74,22 @@ def compare(rails: t.Sequence[files.Rail], functions: t.Sequence[str], adopt: bo
         return None
     affected = {rail["interface"] for rail in wanted}.union(ours, *aside.values())
     ids = affected.union(*(defined[path].ids for path in aside))
-    return Change(renderer, wanted, texts, aside, ids, affected, {name: now[name] for name in sorted(affected) if name in now})
+    kept = {rail["interface"] for rail in wanted if rail["interface"] in ours and files.is_live(rail, now[rail["interface"]])}
+    return Change(renderer, wanted, texts, aside, ids, affected, kept, {name: now[name] for name in sorted(affected) if name in now})
+
+
+def refuse_own_path(change: Change) -> None:
+    """Raise FabricError where the node is reached by an address that would go."""
+    found = node.demand(["ss", "-Htn", "state", "established", "sport = :22"], "install iproute2")
+    reached = {line.split()[2].rsplit(":", 1)[0].strip("[]").replace("::ffff:", "") for line in found.splitlines() if len(line.split()) > 3}
+    left = {rail["address"].split("/")[0] for rail in change.rails}
+    for name, one in change.now.items():
+        for address in (entry.split("/")[0] for entry in one["addresses"]):
+            if address in reached - left:
+                raise FabricError(
+                    f"found an ssh session to {address} of {name}, which would get another address, wanted the node to be reached by an"
+                    " interface that is no rail; change ansible_host, or give the rails addresses yourself"
+                )
 
 
 def apply(change: Change, management: t.Mapping[str, t.Sequence[str]], seconds: int) -> str:
@@ -81,13 +98,14 @@ def apply(change: Change, management: t.Mapping[str, t.Sequence[str]], seconds: 
         with node.generated({**change.texts, **dict.fromkeys(change.aside)}):
             pass
     identifier = uuid.uuid4().hex
-    before: Record = node.read(node.BEFORE) or {"files": {}, "ours": [], "interfaces": {}, "ids": []}
+    before: Record = node.read(node.BEFORE) or {"files": {}, "ours": [], "defines": {}, "interfaces": {}, "ids": []}
     paths = [*change.texts, *change.aside]
     snapshot: Record = {
         "renderer": change.renderer,
         "ids": sorted({*change.ids, *before["ids"]}),
         "files": {path: node.keep(path) for path in (*paths, node.BEFORE)},
         "ours": [*change.texts, node.BEFORE],
+        "defines": change.aside,
         "interfaces": change.now,
     }
     pending = {**snapshot, "id": identifier, "management": management, "wanted": change.rails}
@@ -96,6 +114,7 @@ def apply(change: Change, management: t.Mapping[str, t.Sequence[str]], seconds: 
         # What is set aside once more has a newer content.
         "files": {**{p: snapshot["files"][p] for p in change.texts}, **before["files"], **{p: snapshot["files"][p] for p in change.aside}},
         "ours": sorted({*change.texts, *before["ours"]}),
+        "defines": {**before["defines"], **change.aside},
         "interfaces": {**change.now, **before["interfaces"]},
         "written": sorted(files.files_of(change.rails, change.renderer)),
         "rails": [rail["interface"] for rail in change.rails],
@@ -132,6 +151,8 @@ def _arm(pending: Record, seconds: int) -> None:
         os.symlink(unit, wanted)
     node.write(node.PENDING, pending)
     words = ["--quiet", "--collect", f"--unit={node.DEADLINE}", f"--on-active={seconds}", "--timer-property=AccuracySec=1s"]
+    # NetworkManager may just be restarting.
+    words += ["--property=Restart=on-failure", "--property=RestartSec=10", "--property=StartLimitIntervalSec=0"]
     try:
         node.demand(["systemd-run", *words, "/usr/bin/python3", node.PROGRAM], "look at `systemctl --failed`")
     except FabricError:
@@ -149,7 +170,7 @@ def _activate(change: Change) -> None:
         return
     for rail in change.rails:
         name = rail["interface"]
-        if change.texts or change.aside or not files.is_live(rail, change.now[name]):
+        if change.aside or name not in change.kept:
             profile = files.profile_name(name) if change.renderer == node.PROFILES else f"netplan-{name}"
             words = ["nmcli", "--wait", "20", "connection", "up", profile, "ifname", name]
             node.demand(words, "look at `journalctl --unit NetworkManager`")
@@ -193,14 +214,9 @@ def _lost(pending: Record) -> str:
     return ", ".join(f"{address} ({name})" for name, addresses in gone.items() for address in sorted(addresses))
 
 
-def confirm(identifier: str) -> None:
-    """Make a change lasting, if all is there for some seconds. Raise FabricError, with all as it was, if not."""
-    pending = node.read(node.PENDING)
-    if pending is None or pending["id"] != identifier:
-        raise FabricError(
-            "found the rails as they were before: nobody confirmed their new addresses in time, wanted to hear of them again sooner; run"
-            " the play again, with a longer fabric_revert_seconds if the nodes are slow"
-        )
+def check(identifier: str) -> None:
+    """See whether all is there for some seconds. Raise FabricError, with all as it was, if not."""
+    pending = _pending(identifier)
     end = time.monotonic() + HOLD_SECONDS
     try:
         while time.monotonic() < end:
@@ -209,7 +225,23 @@ def confirm(identifier: str) -> None:
     except FabricError as error:
         node.revert()
         raise FabricError(f"{error}. What was before is in place again") from error
+
+
+def confirm(identifier: str) -> None:
+    """Make a change lasting."""
+    _pending(identifier)
     node.disarm()
+
+
+def _pending(identifier: str) -> Record:
+    """What is to be confirmed. Raise FabricError if it is undone already."""
+    pending = node.read(node.PENDING)
+    if pending is None or pending["id"] != identifier:
+        raise FabricError(
+            "found the rails as they were before: nobody confirmed their new addresses in time, wanted to hear of them again sooner; run"
+            " the play again, with a longer fabric_revert_seconds if the nodes are slow"
+        )
+    return pending
 
 
 def absent() -> None:
@@ -217,6 +249,9 @@ def absent() -> None:
     node.revert()
     before = node.read(node.BEFORE)
     if before:
+        if not any(map(os.path.lexists, before["written"])):
+            # Somebody has removed our files, and has taken over what is in force.
+            before["interfaces"] = {}
         node.restore(before)
         node.remove(node.BEFORE)
         node.disarm()

@@ -30,9 +30,12 @@ BOOT_TEXT = f"""\
 Description=Put back the rails' addresses, of which nobody has confirmed the new ones
 ConditionPathExists={restore.PENDING}
 After=NetworkManager.service systemd-networkd.service dbus.service
+StartLimitIntervalSec=0
 
 [Service]
 Type=oneshot
+Restart=on-failure
+RestartSec=10
 ExecStart=/usr/bin/python3 {restore.PROGRAM}
 
 [Install]

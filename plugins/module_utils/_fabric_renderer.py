@@ -23,11 +23,19 @@ found = {}
 for path in sys.argv[1:]:
     network = (yaml.safe_load(open(path)) or {}).get("network") or {}
     found[path] = {
+        "renderer": network.get("renderer"),
         "other": sorted(set(network) - {"version", "renderer", "ethernets"}),
         "ethernets": {name: (entry or {}).get("match") or {} for name, entry in (network.get("ethernets") or {}).items()},
     }
 print(json.dumps(found))
 """
+
+
+class Interface(t.NamedTuple):
+    """What a definition of netplan can go by, beside the name."""
+
+    mac: str
+    driver: str
 
 
 class Definitions(t.NamedTuple):
@@ -90,20 +98,30 @@ def netplan_files() -> list[str]:
     return paths if paths and command(["netplan", "get", "version"])[0] == 0 else []
 
 
-def definitions(functions: t.Collection[str], macs: t.Mapping[str, str]) -> dict[str, Definitions]:
-    """Return the files of netplan that are about one of `functions`, all interfaces of the node's RDMA ports; `macs` by name."""
+def definitions(functions: t.Collection[str]) -> dict[str, Definitions]:
+    """Return the files of netplan that are about one of `functions`, all interfaces of the node's RDMA ports."""
     paths = netplan_files()
     if not paths:
         return {}
     text = demand(["/usr/bin/python3", "-c", _DEFINITIONS, *paths], "correct the file, as `netplan get` shows, or remove it")
+    return read_definitions(json.loads(text), functions, interfaces_of())
+
+
+def read_definitions(
+    texts: t.Mapping[str, t.Any], functions: t.Collection[str], everyone: t.Mapping[str, Interface]
+) -> dict[str, Definitions]:
+    """Return what the files define; `texts` as the program above prints it, `everyone` all interfaces of the node by name."""
     found = {}
-    for path, defined in json.loads(text).items():
-        named = {name: _interfaces(name, match, functions, macs) for name, match in defined["ethernets"].items()}
-        found[path] = Definitions(
-            sorted({interface for several in named.values() for interface in several}),
-            [name for name, several in named.items() if several],
-            [name for name, several in named.items() if not several] + defined["other"],
-        )
+    for path, defined in texts.items():
+        named = {name: _interfaces(name, match, everyone) for name, match in defined["ethernets"].items()}
+        rails = {name: [one for one in several if one in functions] for name, several in named.items()}
+        # A definition can be for the LAN too: `match: {name: "en*"}`.
+        other = [name for name, several in named.items() if not several or set(several) - set(functions)] + defined["other"]
+        # Without it, netplan would take another program for whatever names none.
+        if defined["renderer"] and {other["renderer"] for name, other in texts.items() if name != path} - {None} != {defined["renderer"]}:
+            other.append("renderer")
+        interfaces = sorted({interface for several in rails.values() for interface in several})
+        found[path] = Definitions(interfaces, [name for name, several in rails.items() if several], other)
     return {path: one for path, one in found.items() if one.interfaces}
 
 
@@ -122,22 +140,33 @@ def about(found: t.Mapping[str, Definitions], interfaces: t.Collection[str]) -> 
     return {path: one.interfaces for path, one in aside.items()}
 
 
-def _interfaces(name: str, match: t.Mapping[str, t.Any], functions: t.Collection[str], macs: t.Mapping[str, str]) -> list[str]:
-    """The rails' interfaces that a definition is for."""
+def _interfaces(name: str, match: t.Mapping[str, t.Any], everyone: t.Mapping[str, Interface]) -> list[str]:
+    """The interfaces that a definition is for."""
     if not match:
-        return [name] if name in functions else []
-    wanted_mac, patterns = str(match.get("macaddress", "")).lower(), match.get("name", [])
-    patterns = [patterns] if isinstance(patterns, str) else patterns
-    by_mac = [one for one in functions if not wanted_mac or macs.get(one, "").lower() == wanted_mac]
-    return sorted(one for one in by_mac if not patterns or any(fnmatch.fnmatchcase(one, pattern) for pattern in patterns))
+        return [name] if name in everyone else []
+    mac = str(match.get("macaddress", "")).lower()
+
+    def fits(one: str) -> bool:
+        here = everyone[one]
+        return (not mac or here.mac == mac) and _like(one, match.get("name")) and _like(here.driver, match.get("driver"))
+
+    return sorted(filter(fits, everyone))
 
 
-def macs_of(interfaces: t.Iterable[str]) -> dict[str, str]:
-    """Return the MAC address of each interface that exists."""
+def _like(text: str, patterns: t.Union[str, list[str], None]) -> bool:
+    """Whether a text fits one of the patterns, if there are any."""
+    several = [patterns] if isinstance(patterns, str) else patterns or ["*"]
+    return any(fnmatch.fnmatchcase(text, pattern) for pattern in several)
+
+
+def interfaces_of() -> dict[str, Interface]:
+    """Return all interfaces of the node."""
     found = {}
-    for name in interfaces:
-        path = f"/sys/class/net/{name}/address"
-        if os.path.exists(path):
-            with open(path, encoding="utf-8") as file:
-                found[name] = file.read().strip()
+    for name in os.listdir("/sys/class/net"):
+        try:
+            with open(f"/sys/class/net/{name}/address", encoding="utf-8") as file:
+                mac = file.read().strip().lower()
+        except OSError:  # it has gone, or is no interface (bonding_masters)
+            continue
+        found[name] = Interface(mac, os.path.basename(os.path.realpath(f"/sys/class/net/{name}/device/driver")))
     return found

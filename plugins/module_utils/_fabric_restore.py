@@ -9,8 +9,8 @@ The module rail_addresses imports this file, and also copies it to the node, whe
 the new addresses in time. So it imports nothing of ours.
 
 A snapshot is `renderer`, `ids` (names of netplan's definitions), `files` {path: as `keep` returns it}, `ours` (those of these paths that
-nobody else writes) and `interfaces` {name: `addresses` (``10.100.0.1/24``), `mtu`, `uuid` (of the profile that NetworkManager ran, null
-for none)}.
+nobody else writes), `defines` {path of another: the interfaces that it is about} and `interfaces` {name: `addresses` (``10.100.0.1/24``),
+`mtu`, `uuid` (of the profile that NetworkManager ran, null for none)}.
 """
 
 from __future__ import annotations
@@ -77,13 +77,14 @@ def keep(path: str) -> Kept:
     return {"content": content, "mode": status.st_mode & 0o7777, "uid": status.st_uid, "gid": status.st_gid, "mtime_ns": status.st_mtime_ns}
 
 
-def replace(path: str, data: bytes, mode: int = 0o600) -> None:
+def replace(path: str, data: bytes, mode: int = 0o600, owner: tuple[int, int] = (-1, -1)) -> None:
     """Replace the file as a whole, so that after a loss of power there is the old one or the new one."""
     # What reads these folders goes by the end of the name.
     descriptor, part = tempfile.mkstemp(prefix=".", suffix=".part", dir=os.path.dirname(path))
     try:
         with open(descriptor, "wb") as file:
             file.write(data)
+            os.fchown(descriptor, *owner)
             os.fchmod(descriptor, mode)
             file.flush()
             os.fsync(descriptor)
@@ -104,8 +105,7 @@ def put(path: str, kept: Kept, ours: bool) -> None:
     if kept is None:
         remove(path)
     elif ours or not os.path.lexists(path):
-        replace(path, base64.b64decode(kept["content"]), kept["mode"])
-        os.chown(path, kept["uid"], kept["gid"])
+        replace(path, base64.b64decode(kept["content"]), kept["mode"], (kept["uid"], kept["gid"]))
         os.utime(path, ns=(kept["mtime_ns"], kept["mtime_ns"]))
 
 
@@ -194,7 +194,8 @@ def reload(renderer: str, ids: t.Iterable[str]) -> None:
                     remove(f"/{name}")
                 elif old is None or new["content"] != old["content"]:
                     os.makedirs(f"/{NETWORKD_FILES}", exist_ok=True)
-                    shutil.copy(f"{scratch}/{name}", f"/{name}")
+                    # systemd-networkd reads it as its own user, by the file's group.
+                    replace(f"/{name}", base64.b64decode(new["content"]), new["mode"], (new["uid"], new["gid"]))
         demand(["networkctl", "reload"], "look at `journalctl --unit systemd-networkd`")
         return
     if renderer == NETWORKMANAGER:
@@ -237,10 +238,19 @@ def settle(wanted: t.Mapping[str, Record]) -> None:
 
 def restore(snapshot: Record) -> None:
     """Put back files and addresses. Can be repeated when it was interrupted."""
+    newer = {interface for path, interfaces in snapshot["defines"].items() if _is_newer(path, snapshot) for interface in interfaces}
     for path, kept in snapshot["files"].items():
         put(path, kept, path in snapshot["ours"])
-    reload(snapshot["renderer"], snapshot["ids"])
-    settle(snapshot["interfaces"])
+    try:
+        reload(snapshot["renderer"], snapshot["ids"])
+    finally:
+        settle({name: one for name, one in snapshot["interfaces"].items() if name not in newer})
+
+
+def _is_newer(path: str, snapshot: Record) -> bool:
+    """Whether somebody has written a file anew that was set aside."""
+    now = keep(path)
+    return now is not None and now["content"] != snapshot["files"][path]["content"]
 
 
 def disarm() -> None:

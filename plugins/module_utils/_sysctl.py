@@ -85,16 +85,19 @@ def listing(values: t.Mapping[Key, str]) -> str:
 
 
 def decide(
-    interfaces: t.Iterable[str], held: t.Mapping[Key, Held], values: t.Mapping[Key, t.Optional[str]], forwarding: bool = False
+    interfaces: t.Iterable[str], held: t.Mapping[Key, Held], values: t.Mapping[Key, t.Optional[str]], forwarding: t.Optional[bool] = False
 ) -> Decision:
-    """Give `interfaces` their settings, those for `forwarding` too or not, and everything else in `held` what it had before.
+    """Give `interfaces` their settings, and everything else in `held` what it had before.
+
+    Those for `forwarding` too, or not, or (None) where they have them already.
 
     `values`: what is in force, null for an interface that is not there. What does already, by somebody else's hand, is left alone.
     """
     kept: dict[Key, Held] = {}
     set_now: dict[Key, str] = {}
     for interface in dict.fromkeys(interfaces):
-        for name, wanted in (WANTED | FORWARDING if forwarding else WANTED).items():
+        forwards = forwarding or (forwarding is None and (interface, "forwarding") in held)
+        for name, wanted in (WANTED | FORWARDING if forwards else WANTED).items():
             key = (interface, name)
             enough = _in_force(name, _found(key, values), values) in wanted.enough
             if not enough and _in_force(name, wanted.value, values) not in wanted.enough:

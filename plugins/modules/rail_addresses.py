@@ -32,11 +32,12 @@ options:
   state:
     description:
       - V(present) gives the rails their addresses, and sets the time running in which that has to be confirmed.
-      - V(confirmed) watches for five seconds whether the rails and the node's other addresses are there, and makes the change lasting;
-        where they are not, it is undone at once.
+      - V(checked) watches for five seconds whether the rails and the node's other addresses are there; where they are not, the change is
+        undone at once.
+      - V(confirmed) makes the change lasting. Ask for it when all nodes are checked.
       - V(absent) puts back what was before the first V(present).
     type: str
-    choices: [present, confirmed, absent]
+    choices: [present, checked, confirmed, absent]
     default: present
   rails:
     description: All rails of the node. Needed with O(state=present).
@@ -79,7 +80,7 @@ options:
     type: bool
     default: true
   change:
-    description: What RV(change) was. Needed with O(state=confirmed).
+    description: What RV(change) was. Needed with O(state=checked) and O(state=confirmed).
     type: str
   revert_after:
     description: Seconds until a change is undone that nobody has confirmed.
@@ -100,7 +101,13 @@ EXAMPLES = r"""
         address: 10.100.1.1/24
   register: rails
 
-- name: Keep them, now that the node has been reached again
+- name: See whether they stay, now that the node has been reached again
+  dgx_spark.vllm.rail_addresses:
+    state: checked
+    change: "{{ rails.change }}"
+  when: rails.change is not none
+
+- name: Keep them, now that all nodes are checked
   dgx_spark.vllm.rail_addresses:
     state: confirmed
     change: "{{ rails.change }}"
@@ -186,7 +193,8 @@ def present(module: AnsibleModule) -> dict[str, t.Any]:
     unconfirmed = node.read(node.PENDING) is not None if module.check_mode else node.revert()
     change = fabric.compare(params["rails"], params["functions"], params["adopt"] or unconfirmed)
     if change is None:
-        return {"changed": False, "change": None, "ours": node.read(node.BEFORE) is not None, "renderer": None, "set_aside": []}
+        return {"changed": unconfirmed, "change": None, "ours": node.read(node.BEFORE) is not None, "renderer": None, "set_aside": []}
+    fabric.refuse_own_path(change)
     diff = [file_diff(path, text) for path, text in change.texts.items()]
     diff += [difference(path, f"in force, for {', '.join(names)}\n", "set aside\n") for path, names in change.aside.items()]
     foreseen = {name: dict(one) for name, one in change.now.items()}
@@ -200,6 +208,12 @@ def present(module: AnsibleModule) -> dict[str, t.Any]:
         identifier = fabric.apply(change, management, params["revert_after"])
     done = {"change": identifier, "ours": True, "renderer": change.renderer, "set_aside": sorted(change.aside)}
     return {"changed": True, **done, "diff": diff}
+
+
+def checked(module: AnsibleModule) -> dict[str, t.Any]:
+    if not module.check_mode:
+        fabric.check(module.params["change"])
+    return {"changed": False}
 
 
 def confirmed(module: AnsibleModule) -> dict[str, t.Any]:
@@ -232,20 +246,20 @@ def main() -> None:
     }
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "choices": ["present", "confirmed", "absent"], "default": "present"},
+            "state": {"type": "str", "choices": ["present", "checked", "confirmed", "absent"], "default": "present"},
             "rails": {"type": "list", "elements": "dict", "options": rail},
             "functions": {"type": "list", "elements": "str", "default": []},
             "adopt": {"type": "bool", "default": True},
             "change": {"type": "str"},
             "revert_after": {"type": "int", "default": 120},
         },
-        required_if=[("state", "present", ["rails"]), ("state", "confirmed", ["change"])],
+        required_if=[("state", "present", ["rails"]), ("state", "checked", ["change"]), ("state", "confirmed", ["change"])],
         supports_check_mode=True,
     )
     problem = wrong(module.params)
     if problem:
         module.fail_json(msg=problem)
-    run = {"present": present, "confirmed": confirmed, "absent": absent}[module.params["state"]]
+    run = {"present": present, "checked": checked, "confirmed": confirmed, "absent": absent}[module.params["state"]]
     try:
         with node.locked():
             result = run(module)

@@ -33,9 +33,8 @@ options:
     elements: str
     required: true
   forwarding:
-    description: Whether they get C(forwarding=1) too, which the nodes of a ring need.
+    description: Whether they get C(forwarding=1) too, which the nodes of a ring need. Left out, it stays as it is.
     type: bool
-    default: false
 notes:
   - A value that was set by hand and is in no file is taken for somebody's wish too, and is gone after a reboot.
 seealso:
@@ -142,7 +141,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "interfaces": {"type": "list", "elements": "str", "required": True},
-            "forwarding": {"type": "bool", "default": False},
+            "forwarding": {"type": "bool"},
         },
         supports_check_mode=True,
     )

@@ -159,7 +159,7 @@ def test_a_node_that_boots_before_anybody_confirmed_puts_itself_back(
 def test_a_run_after_an_interrupted_one_ends_like_an_undisturbed_one(
     as_found: dict[str, Any], playbooks: Playbooks, nodes: dict[str, Any]
 ) -> None:
-    for moment in (GIVE, "confirm | Make the addresses lasting"):
+    for moment in (GIVE, "confirm | See whether the addresses stay, and the node's others too", "confirm | Make the addresses lasting"):
         playbooks.run_until(lambda event, moment=moment: event.get("start", "").endswith(moment), FABRIC)  # type: ignore[misc]
     playbooks.run(FABRIC).succeeded()
     both_rails_carry_jumbo_frames(nodes)
@@ -178,6 +178,12 @@ def test_what_a_user_wrote_wrongly_is_set_aside_and_comes_back(bare: None, playb
         assert path in foretold.output and "192.168.9.2/24" in foretold.output and "never used" not in foretold.output
         # The network that one rail can keep is kept.
         assert "+enp1s0f0np0: 192.168.9.1/24, MTU 9000" in foretold.output
+        node.check_output("systemd-run --unit=session bash -c 'exec 3<>/dev/tcp/192.168.9.2/22; sleep 100'")
+        wait_for("the session", lambda: "192.168.9.2:22" in node.check_output("ss -Htn state established"), 20)
+        refused = playbooks.run(FABRIC)
+        assert refused.code != 0 and "found an ssh session to 192.168.9.2 of enP2p1s0f0np0" in refused.output
+        node.check_output("systemctl stop session")
+        wait_for("spark2 to be as it was", lambda: state(nodes["spark2"]) == found["spark2"], 150, 2)
         playbooks.run(FABRIC).succeeded()
         both_rails_carry_jumbo_frames(nodes)
         assert not node.file(path).exists

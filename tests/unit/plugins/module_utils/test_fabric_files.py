@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import configparser
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Optional
 
 import pytest
 import yaml
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.dgx_spark.vllm.plugins.module_utils import _fabric_files as files
-from ansible_collections.dgx_spark.vllm.plugins.module_utils._fabric_renderer import Definitions, _interfaces, about
+from ansible_collections.dgx_spark.vllm.plugins.module_utils._fabric_renderer import Definitions, Interface, about, read_definitions
 from ansible_collections.dgx_spark.vllm.plugins.module_utils._fabric_restore import NETWORKD, NETWORKMANAGER, PROFILES, FabricError
 
 Rail = dict[str, Any]
@@ -108,23 +109,58 @@ def test_a_file_of_others_is_set_aside_with_all_that_it_defines() -> None:
     assert written({**LIVE, "a": BARE}, set(), {"/x": ["a", "b"], "/y": ["b"]}) == (["a", "b"], ["/x", "/y"])
 
 
-MACS = {"enp1s0f0np0": "aa:bb:cc:00:00:01", "enP2p1s0f0np0": "aa:bb:cc:00:00:02"}
+NODE = {
+    "enp1s0f0np0": Interface("aa:bb:cc:00:00:01", "mlx5_core"),
+    "enP2p1s0f0np0": Interface("aa:bb:cc:00:00:02", "mlx5_core"),
+    "enP7s7": Interface("aa:bb:cc:00:00:03", "r8127"),
+    "wlP9s9": Interface("aa:bb:cc:00:00:04", "mt7925e"),
+}
+FUNCTIONS = ["enp1s0f0np0", "enP2p1s0f0np0"]
+
+
+def text(match: dict[str, Any], name: str = "x", renderer: Optional[str] = None, other: Sequence[str] = ()) -> dict[str, Any]:
+    """A file of netplan, as it is read on the node."""
+    return {"renderer": renderer, "other": list(other), "ethernets": {name: match}}
+
+
+def definition(match: dict[str, Any], name: str = "x") -> tuple[list[str], list[str]]:
+    """The rails that a definition is for, and what it is about beside them."""
+    found = read_definitions({"/x": text(match, name)}, FUNCTIONS, NODE)
+    return (found["/x"].interfaces, found["/x"].other) if found else ([], [])
 
 
 @pytest.mark.parametrize(
-    ("name", "match", "interfaces"),
+    ("name", "match", "interfaces", "other"),
     [
-        ("enp1s0f0np0", {}, ["enp1s0f0np0"]),
-        ("enP7s7", {}, []),
-        ("rail", {"macaddress": "AA:BB:CC:00:00:02"}, ["enP2p1s0f0np0"]),
-        ("NM-1", {"name": "enp1s0f0np0"}, ["enp1s0f0np0"]),
-        ("rails", {"name": ["enp*f0np0", "enP*f0np0"]}, ["enP2p1s0f0np0", "enp1s0f0np0"]),
-        ("all", {"name": "en*", "macaddress": "aa:bb:cc:00:00:01"}, ["enp1s0f0np0"]),
-        ("other", {"name": "eth*"}, []),
+        ("enp1s0f0np0", {}, ["enp1s0f0np0"], []),
+        ("enP7s7", {}, [], []),
+        ("rail", {"macaddress": "AA:BB:CC:00:00:02"}, ["enP2p1s0f0np0"], []),
+        ("NM-1", {"name": "enp1s0f0np0"}, ["enp1s0f0np0"], []),
+        ("rails", {"name": ["enp*f0np0", "enP*f0np0"]}, ["enP2p1s0f0np0", "enp1s0f0np0"], []),
+        ("cx7", {"driver": "mlx5*"}, ["enP2p1s0f0np0", "enp1s0f0np0"], []),
+        ("one", {"name": "en*", "macaddress": "aa:bb:cc:00:00:01"}, ["enp1s0f0np0"], []),
+        # These are for the LAN too, or for it alone.
+        ("all", {"name": "en*"}, ["enP2p1s0f0np0", "enp1s0f0np0"], ["all"]),
+        ("any", {"driver": ["mlx5_core", "r8127"]}, ["enP2p1s0f0np0", "enp1s0f0np0"], ["any"]),
+        ("lan", {"driver": "r8127"}, [], []),
+        ("none", {"name": "eth*"}, [], []),
     ],
 )
-def test_netplans_definitions_are_known_by_name_pattern_and_mac(name: str, match: dict[str, Any], interfaces: list[str]) -> None:
-    assert _interfaces(name, match, list(MACS), MACS) == interfaces
+def test_netplans_definitions_are_known_by_name_pattern_mac_and_driver(
+    name: str, match: dict[str, Any], interfaces: list[str], other: list[str]
+) -> None:
+    assert definition(match, name) == (interfaces, other)
+
+
+def test_a_file_that_chooses_the_nodes_renderer_is_about_more_than_rails() -> None:
+    rails = text({}, "enp1s0f0np0", renderer="NetworkManager")
+
+    def other(**others: dict[str, Any]) -> list[str]:
+        return read_definitions({"rails": rails, **others}, FUNCTIONS, NODE)["rails"].other
+
+    assert other() == other(lan=text({}, "enP7s7")) == other(lan=text({}, "enP7s7", renderer="networkd")) == ["renderer"]
+    # Without it there is still one that says the same.
+    assert other(lan=text({}, "enP7s7", renderer="NetworkManager")) == []
 
 
 def test_a_file_about_more_than_rails_is_refused_by_name_where_it_stands_in_the_way() -> None:

@@ -131,9 +131,13 @@ VALUES = st.sampled_from(["0", "1", "2", "3", "8"])
 NODES = st.fixed_dictionaries({(interface, name): VALUES for interface in INTERFACES for name in NAMES})
 
 
-@given(NODES, st.sampled_from("012"), st.lists(st.tuples(st.sets(st.sampled_from(INTERFACES)), st.booleans(), st.integers(0, 3))))
+@given(
+    NODES,
+    st.sampled_from("012"),
+    st.lists(st.tuples(st.sets(st.sampled_from(INTERFACES)), st.sampled_from([True, False, None]), st.integers(0, 3))),
+)
 def test_in_the_end_everything_is_back_whatever_was_planned_and_wherever_it_was_interrupted(
-    before: dict[Key, str], all_ignore: str, runs: list[tuple[set[str], bool, int]]
+    before: dict[Key, str], all_ignore: str, runs: list[tuple[set[str], Optional[bool], int]]
 ) -> None:
     values: Values = {**kernel(all_ignore), **before}
     text = ""

@@ -65,7 +65,9 @@ def test_a_node_of_a_ring_forwards_as_long_as_it_is_in_one(node: Node) -> None:
     node.run(RAIL, forwarding=True)
     assert forwarding.read_text() == "1\n" and f"net/ipv4/conf/{RAIL}/forwarding = 1\n" in node.file.read_text()
     assert node.run(RAIL, forwarding=True)["changed"] is False
-    node.run(RAIL)
+    # Who says nothing about it leaves it as it is.
+    assert node.run(RAIL)["changed"] is False
+    node.run(RAIL, forwarding=False)
     assert forwarding.read_text() == "0\n" and "forwarding" not in node.file.read_text()
 
 
