@@ -180,10 +180,10 @@ def test_what_a_user_wrote_wrongly_is_set_aside_and_comes_back(bare: None, playb
         assert "+enp1s0f0np0: 192.168.9.1/24, MTU 9000" in foretold.output
         node.check_output("systemd-run --unit=session bash -c 'exec 3<>/dev/tcp/192.168.9.2/22; sleep 100'")
         wait_for("the session", lambda: "192.168.9.2:22" in node.check_output("ss -Htn state established"), 20)
-        refused = playbooks.run(FABRIC)
+        refused = playbooks.run(FABRIC, "-e", "fabric_revert_seconds=30")
         assert refused.code != 0 and "found an ssh session to 192.168.9.2 of enP2p1s0f0np0" in refused.output
         node.check_output("systemctl stop session")
-        wait_for("spark2 to be as it was", lambda: state(nodes["spark2"]) == found["spark2"], 150, 2)
+        wait_for("spark2 to be as it was", lambda: state(nodes["spark2"]) == found["spark2"], 60, 2)
         playbooks.run(FABRIC).succeeded()
         both_rails_carry_jumbo_frames(nodes)
         assert not node.file(path).exists
