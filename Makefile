@@ -14,7 +14,7 @@ SCENARIOS := preflight discover fabric validate image model caches serve
 .PHONY: help
 help:
 	@echo "make demo       two simulated DGX Sparks, the deploy playbook, a chat completion"
-	@echo "make test       gates, unit tests and the scenarios that fit 25 minutes"
+	@echo "make test       gates, unit tests and the scenarios that take about half an hour"
 	@echo "make test-all   every scenario"
 	@echo "make test-vllm  a real vLLM for CPUs on the simulated pair (17 minutes, 8 GB of disk)"
 	@echo "make clean      remove the simulated cluster"
