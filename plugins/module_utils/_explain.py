@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ._preflight_check import table
+
 HEADINGS = ("RANK", "HOST", "ADDRESS", "RAIL", "INTERFACE", "IPV4", "NETWORK", "GID", "MTU")
 
 
@@ -24,10 +26,9 @@ def explain(plan: t.Mapping[str, t.Any]) -> list[str]:
             values = (name, rail["netdev"], rail["ipv4"], rail["network"], _or_dash(rail["gid_index"]), _or_dash(rail["mtu"]))
             rows.append((*first, *values))
             first = ("", "", "")
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
     return [
         f"{plan['topology']} of {len(plan['nodes'])} nodes, master {plan['master_addr']}, plan {plan['hash'][:16]}",
-        *("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows),
+        *table(rows),
         *_ring(plan),
         *(f"{host}: {_setting(node)}" for host, node in plan["nodes"].items()),
     ]

@@ -11,7 +11,6 @@ what was before the change that is not confirmed yet.
 
 from __future__ import annotations
 
-import base64
 import inspect
 import json
 import os
@@ -45,12 +44,6 @@ class Change(t.NamedTuple):
     now: dict[str, Record]
 
 
-def text_of(path: str) -> t.Optional[str]:
-    """The content of a file, None if there is none."""
-    kept = node.keep(path)
-    return base64.b64decode(kept["content"]).decode(errors="replace") if kept else None
-
-
 def compare(rails: t.Sequence[files.Rail], functions: t.Sequence[str], adopt: bool) -> t.Optional[Change]:
     """Return what has to be done; None if nothing. `adopt`: whether addresses may be changed that somebody else has given."""
     names = [rail["interface"] for rail in rails]
@@ -66,10 +59,9 @@ def compare(rails: t.Sequence[files.Rail], functions: t.Sequence[str], adopt: bo
     renderer = before["renderer"] if before else renderers.find(names)
     written, ours = (before["written"], before["rails"]) if before else ([], [])
     defined = renderers.definitions(list(now)) if renderer != node.PROFILES else {}
-    wanted, _paths = files.to_write(rails, now, ours, lambda interfaces: renderers.about(defined, interfaces))
-    aside = renderers.about(defined, [rail["interface"] for rail in wanted])
+    wanted, aside = files.to_write(rails, now, ours, lambda interfaces: renderers.about(defined, interfaces))
     texts: dict[str, t.Optional[str]] = {**dict.fromkeys(written), **files.files_of(wanted, renderer)}
-    texts = {path: text for path, text in texts.items() if text_of(path) != text}
+    texts = {path: text for path, text in texts.items() if node.text_of(path) != text}
     if live and not texts and not aside:
         return None
     affected = {rail["interface"] for rail in wanted}.union(ours, *aside.values())

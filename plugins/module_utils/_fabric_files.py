@@ -110,9 +110,9 @@ def to_write(
     rails: t.Sequence[Rail],
     now: t.Mapping[str, t.Mapping[str, t.Any]],
     ours: t.Collection[str],
-    defined: t.Callable[[t.Collection[str]], t.Mapping[str, t.Collection[str]]],
-) -> tuple[list[Rail], list[str]]:
-    """Return the rails that must be in our files, and the files of others that must be set aside.
+    defined: t.Callable[[t.Collection[str]], dict[str, list[str]]],
+) -> tuple[list[Rail], dict[str, list[str]]]:
+    """Return the rails that must be in our files, and the files of others that must be set aside, with all interfaces that each defines.
 
     Those that nobody has given what they need, those that are in our files (`ours`, interfaces), and those that are in a file with one of
     them: `defined` returns the others' files that define any of these interfaces, with all that each defines.
@@ -122,7 +122,7 @@ def to_write(
         aside = defined(names)
         more = {rail["interface"] for rail in rails if any(rail["interface"] in interfaces for interfaces in aside.values())}
         if more <= names:
-            return [rail for rail in rails if rail["interface"] in names], sorted(aside)
+            return [rail for rail in rails if rail["interface"] in names], aside
         names |= more
 
 

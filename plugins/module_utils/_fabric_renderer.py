@@ -14,7 +14,7 @@ import os
 import typing as t
 
 from ._fabric_files import CONNECTIONS, NETPLAN, NETPLAN_FILE
-from ._fabric_restore import NETWORKD, NETWORKMANAGER, PROFILES, FabricError, command, demand
+from ._fabric_restore import NETWORKD, NETWORKMANAGER, PROFILES, FabricError, command, demand, nmcli
 
 # netplan itself needs PyYAML, so where it is that is too, for the system's Python.
 _DEFINITIONS = """
@@ -49,10 +49,10 @@ class Definitions(t.NamedTuple):
 def find(interfaces: t.Sequence[str]) -> str:
     """Return which program has these interfaces. Raise FabricError where none has, or not the same one."""
     networkd = _networkd()
-    states = _columns("DEVICE,STATE", "device", "status")
+    states = nmcli("STATE", "device", "status")
     managed = {name for name in interfaces if _is_managed(states.get(name, "unmanaged"), networkd is not None)}
     if managed == set(interfaces):
-        paths = _columns("DEVICE,FILENAME", "connection", "show", "--active")
+        paths = nmcli("FILENAME", "connection", "show", "--active")
         plain = any(paths.get(name, "").startswith(CONNECTIONS) for name in interfaces)
         return PROFILES if plain or not netplan_files() else NETWORKMANAGER
     if networkd is not None and not managed:
@@ -71,12 +71,6 @@ def find(interfaces: t.Sequence[str]) -> str:
         f" {', '.join(sorted(managed)) or 'none of them'}, systemd-networkd {'runs' if networkd is not None else 'does not run'}), wanted"
         " all with NetworkManager, or all with netplan and systemd-networkd; start one of them, or address the rails yourself"
     )
-
-
-def _columns(fields: str, *words: str) -> dict[str, str]:
-    """What nmcli says of each interface; nothing where NetworkManager does not run."""
-    code, out, _err = command(["nmcli", "-t", "-e", "no", "-f", fields, *words])
-    return dict(line.split(":", 1) for line in out.splitlines() if not line.startswith(":") and ":" in line) if code == 0 else {}
 
 
 def _is_managed(state: str, networkd: bool) -> bool:

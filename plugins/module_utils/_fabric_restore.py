@@ -94,6 +94,15 @@ def replace(path: str, data: bytes, mode: int = 0o600, owner: tuple[int, int] = 
         raise
 
 
+def text_of(path: str) -> t.Optional[str]:
+    """Return the content of a file, None if there is none."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+
+
 def remove(path: str) -> None:
     """Remove the file if it is there."""
     with contextlib.suppress(FileNotFoundError):
@@ -135,9 +144,9 @@ def locked() -> t.Iterator[None]:
         yield
 
 
-def owners() -> dict[str, str]:
-    """Return the profile (its uuid) that NetworkManager runs, by interface; nothing where it does not run itself."""
-    code, out, _err = command(["nmcli", "-t", "-e", "no", "-f", "DEVICE,UUID", "connection", "show", "--active"])
+def nmcli(field: str, *words: str) -> dict[str, str]:
+    """Return what nmcli says of each interface; nothing where NetworkManager does not run."""
+    code, out, _err = command(["nmcli", "-t", "-e", "no", "-f", f"DEVICE,{field}", *words])
     return dict(line.split(":", 1) for line in out.splitlines() if not line.startswith(":") and ":" in line) if code == 0 else {}
 
 
@@ -146,7 +155,7 @@ def in_force(interfaces: t.Iterable[str]) -> dict[str, Record]:
     links = json.loads(demand(["ip", "-json", "-4", "address", "show"], "install iproute2"))
     links += [link for link in json.loads(demand(["ip", "-json", "link", "show"], "install iproute2")) if "addr_info" not in link]
     routes = json.loads(demand(["ip", "-json", "-4", "route", "show", "table", "main"], "install iproute2"))
-    running, found = owners(), dict[str, Record]()
+    running, found = nmcli("UUID", "connection", "show", "--active"), dict[str, Record]()
     for link in links:
         name = link.get("ifname")
         if name not in interfaces or name in found:
@@ -165,8 +174,7 @@ def in_force(interfaces: t.Iterable[str]) -> dict[str, Record]:
 @contextlib.contextmanager
 def generated(files: t.Mapping[str, t.Optional[str]]) -> t.Iterator[str]:
     """Have netplan generate into a folder of its own, with these files changed (None: without); the folder. It rejects what is wrong."""
-    scratch = tempfile.mkdtemp(prefix="dgx-spark-netplan-")
-    try:
+    with tempfile.TemporaryDirectory(prefix="dgx-spark-netplan-") as scratch:
         for part in NETPLAN_FOLDERS:
             if os.path.isdir(f"/{part}"):
                 shutil.copytree(f"/{part}", f"{scratch}/{part}")
@@ -176,8 +184,6 @@ def generated(files: t.Mapping[str, t.Optional[str]]) -> t.Iterator[str]:
                 replace(scratch + path, text.encode())
         demand(["netplan", "generate", "--root-dir", scratch], "correct the file that it names: the node would not boot with it either")
         yield scratch
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def reload(renderer: str, ids: t.Iterable[str]) -> None:

@@ -18,7 +18,7 @@ from ._fabric_state import judge_gids, judge_rates
 from ._fabric_thresholds import BOTH_RAILS, BUSBW, RAIL, figure
 from ._fabric_verdict_ids import ORDER, Verdict, verdict
 from ._findings import text
-from ._preflight import table as aligned
+from ._preflight_check import table as aligned
 
 SCHEMA = 1
 

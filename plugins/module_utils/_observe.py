@@ -14,10 +14,10 @@ import typing as t
 
 from . import _forwarding, _host, _kernel, _roce
 from ._sysfs import Sysfs
+from ._tool import TIMED_OUT
 
 # Each command's, so that a driver or a daemon that hangs does not take the node's answer with it.
 SECONDS = 30
-TIMED_OUT = 124  # exit code of timeout(1)
 # More than a boot's messages, less than a log that a driver fills; it is the newest lines that are read.
 LOG_LINES = 20000
 

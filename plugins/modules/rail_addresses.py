@@ -179,7 +179,7 @@ def wrong(params: dict[str, t.Any]) -> t.Optional[str]:
 
 
 def file_diff(path: str, text: t.Optional[str]) -> dict[str, str]:
-    return {"before_header": path, "after_header": path, "before": fabric.text_of(path) or "", "after": text or ""}
+    return {"before_header": path, "after_header": path, "before": node.text_of(path) or "", "after": text or ""}
 
 
 def difference(title: str, before: str, after: str) -> dict[str, str]:

@@ -59,30 +59,11 @@ missing:
 
 import os
 import re
-import tempfile
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.dgx_spark.vllm.plugins.module_utils import _forward_unit
-
-
-def present_text() -> str:
-    """The unit's file, empty if there is none."""
-    try:
-        with open(_forward_unit.PATH, encoding="utf-8") as file:
-            return file.read()
-    except FileNotFoundError:
-        return ""
-
-
-def write(text: str) -> None:
-    """Replace the unit's file as a whole."""
-    descriptor, part = tempfile.mkstemp(prefix=".", suffix=".part", dir=os.path.dirname(_forward_unit.PATH))
-    with open(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    os.chmod(part, 0o644)
-    os.replace(part, _forward_unit.PATH)
+from ansible_collections.dgx_spark.vllm.plugins.module_utils import _fabric_restore, _forward_unit
 
 
 class Host:
@@ -126,7 +107,7 @@ def change(host: Host, text: str) -> None:
         os.unlink(_forward_unit.PATH)
         host.do("daemon-reload")
         return
-    write(text)
+    _fabric_restore.replace(_forward_unit.PATH, text.encode(), 0o644)
     host.do("daemon-reload")
     host.do("enable", "--quiet", _forward_unit.UNIT)
     if host.is_active("docker.service"):
@@ -141,7 +122,11 @@ def main() -> None:
     wrong = [name for name in module.params["interfaces"] if not re.fullmatch(r"[A-Za-z0-9_.@][A-Za-z0-9_.@-]{0,14}", name)]
     if wrong:
         module.fail_json(msg=f"interfaces: found {', '.join(map(repr, wrong))}, wanted names of network interfaces, such as enp1s0f0np0")
-    host, pairs, before = Host(module), _forward_unit.pairs_of(module.params["interfaces"]), present_text()
+    host, pairs, before = (
+        Host(module),
+        _forward_unit.pairs_of(module.params["interfaces"]),
+        _fabric_restore.text_of(_forward_unit.PATH) or "",
+    )
     after, missing = _forward_unit.text(pairs), host.missing(pairs)
     changed = before != after or bool(missing)
     if changed and not module.check_mode:

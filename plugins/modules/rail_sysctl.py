@@ -82,27 +82,17 @@ settings:
 """
 
 import os
-import tempfile
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.dgx_spark.vllm.plugins.module_utils import _sysctl
+from ansible_collections.dgx_spark.vllm.plugins.module_utils import _fabric_restore, _sysctl
 
 CONF = "/proc/sys/net/ipv4/conf"
 
 
-def text_of(path: str) -> t.Optional[str]:
-    """The content of a file, null if there is none."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            return file.read()
-    except FileNotFoundError:
-        return None
-
-
 def value_of(key: _sysctl.Key) -> t.Optional[str]:
-    text = text_of(os.path.join(CONF, *key))
+    text = _fabric_restore.text_of(os.path.join(CONF, *key))
     return None if text is None else text.strip()
 
 
@@ -117,16 +107,7 @@ def write_file(text: str) -> None:
     if not text:
         os.unlink(_sysctl.PATH)
         return
-    # What reads the folder at boot takes files named *.conf only.
-    descriptor, part = tempfile.mkstemp(prefix=".", suffix=".part", dir=os.path.dirname(_sysctl.PATH))
-    try:
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(part, 0o644)
-        os.replace(part, _sysctl.PATH)
-    except OSError:
-        os.unlink(part)
-        raise
+    _fabric_restore.replace(_sysctl.PATH, text.encode(), 0o644)
 
 
 def apply(decision: _sysctl.Decision, file_changes: bool) -> None:
@@ -150,7 +131,7 @@ def main() -> None:
     if wrong:
         module.fail_json(msg=f"interfaces: found {', '.join(map(repr, wrong))}, wanted names of network interfaces, such as enp1s0f0np0")
     try:
-        text = text_of(_sysctl.PATH)
+        text = _fabric_restore.text_of(_sysctl.PATH)
         held = _sysctl.parse(text or "")
         values = {key: value_of(key) for key in _sysctl.keys(interfaces, held)}
         decision = _sysctl.decide(interfaces, held, values, module.params["forwarding"])

@@ -86,7 +86,7 @@ def test_a_rail_is_live_with_its_address_alone_its_mtu_and_its_routes() -> None:
 def written(now: dict[str, Rail], ours: set[str], others: dict[str, list[str]]) -> tuple[list[str], list[str]]:
     rails = [rail("a"), rail("b", "10.100.1.1/24")]
     found, aside = files.to_write(rails, now, ours, lambda names: {p: every for p, every in others.items() if set(every) & set(names)})
-    return [one["interface"] for one in found], aside
+    return [one["interface"] for one in found], list(aside)
 
 
 LIVE = {"a": live(rail("a")), "b": live(rail("b", "10.100.1.1/24"))}
@@ -186,5 +186,5 @@ def test_whatever_is_there_a_second_look_finds_nothing_to_add(names: list[str], 
         interfaces,
         lambda found: {p: e for p, e in left.items() if set(e) & set(found)},
     )
-    assert again == (wanted, [])
+    assert again == (wanted, {})
     assert not interfaces.intersection(*[{i for every in left.values() for i in every}]) and interfaces <= set(names)
