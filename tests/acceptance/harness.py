@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Optional
@@ -51,11 +52,12 @@ class Run:
 
 
 class Playbooks:
-    """Runs playbooks of the collection against the simulated nodes."""
+    """Runs playbooks of the collection against the simulated nodes. `prefix`: words before the command."""
 
-    def __init__(self, folder: Path, inventory: Path = INVENTORY) -> None:
+    def __init__(self, folder: Path, inventory: Path = INVENTORY, prefix: Sequence[str] = ()) -> None:
         self.folder = folder
         self.inventory = inventory
+        self.prefix = prefix
         self.runs = 0
 
     def _start(self, playbook: str, *words: str, inventory: Optional[Path] = None) -> tuple[subprocess.Popen[bytes], Path, Path]:
@@ -69,7 +71,7 @@ class Playbooks:
             "ANSIBLE_FORCE_COLOR": "0",
             "RECORD_FILE": str(record),
         }
-        command = [str(BIN / "ansible-playbook"), playbook, "-i", str(inventory or self.inventory), *words]
+        command = [*self.prefix, str(BIN / "ansible-playbook"), playbook, "-i", str(inventory or self.inventory), *words]
         with log.open("wb") as file:
             process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
         return process, record, log
