@@ -108,7 +108,8 @@ def _draw_wire(parent: ElementTree.Element, wire: Wire, span: Span, track: Track
 
 
 def _switch_rows(wire: Wire) -> list[Row]:
-    return fitted([Row("switch", kind="device"), *(Row(network, colour="soft") for network in wire.networks)], SWITCH_WIDTH - 2 * PAD)
+    rows = [Row(wire.system or "switch", kind="device"), *(Row(network, colour="soft") for network in wire.networks)]
+    return fitted(rows, SWITCH_WIDTH - 2 * PAD)
 
 
 def _draw_legend(root: ElementTree.Element, wires: t.Sequence[Wire], y: float, width: float) -> float:
@@ -152,7 +153,8 @@ def _subtitle(plan: Plan) -> str:
 
 
 def _name(wire: Wire) -> str:
-    return f"{'Switch' if wire.is_switch else 'Cable'}: {' - '.join(' '.join(end) for end in wire.ends)}"
+    kind = f"Switch {wire.system}" if wire.is_switch and wire.system else "Switch" if wire.is_switch else "Cable"
+    return f"{kind}: {' - '.join(' '.join(end) for end in wire.ends)}"
 
 
 def _description(nodes: t.Sequence[Node], wires: t.Sequence[Wire], findings: t.Sequence[Finding]) -> str:

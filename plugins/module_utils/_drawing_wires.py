@@ -13,6 +13,7 @@ from __future__ import annotations
 import typing as t
 
 from ._drawing_model import Function, Node, Observations, is_observed
+from ._lldp import system_of
 from ._rails import entries_of
 from ._segments import segments
 
@@ -23,12 +24,14 @@ Group = set[End]
 
 
 class Wire(t.NamedTuple):
-    """`networks` are those that its ends share; `used`: whether a planned one is among them; `heard`: whether frames have passed."""
+    """`networks` are those that its ends share; `used`: whether a planned one is among them; `heard`: whether frames have passed;
+    `system`: what the switch calls itself, or None."""
 
     ends: list[End]
     networks: list[str]
     used: bool
     heard: bool
+    system: t.Optional[str]
 
     @property
     def is_switch(self) -> bool:
@@ -93,4 +96,6 @@ def _networks(nodes: t.Sequence[Node]) -> dict[tuple[bool, str], Group]:
 
 def _wire(ends: list[End], nodes: t.Sequence[Node], is_heard: bool) -> Wire:
     shared = [key for key, group in _networks(nodes).items() if len(group & {*ends}) > 1]
-    return Wire(ends, list(dict.fromkeys(network for _is_planned, network in shared)), any(key[0] for key in shared), is_heard)
+    networks = list(dict.fromkeys(network for _is_planned, network in shared))
+    system = system_of(function.device for end, function in _functions(nodes) if end in ends)
+    return Wire(ends, networks, any(key[0] for key in shared), is_heard, system)

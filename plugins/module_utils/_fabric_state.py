@@ -14,6 +14,7 @@ from ._fabric_links import name
 from ._fabric_thresholds import figure, limit
 from ._fabric_verdict_ids import Place, Verdict, verdict
 from ._gid import index_of
+from ._lldp import led_to
 from ._rails import FULL_RATE_GBPS, cage
 
 
@@ -26,7 +27,8 @@ def judge_rates(case: Case) -> None:
             if device and rate is not None and rate < FULL_RATE_GBPS:
                 ports.setdefault((cage(device), rate), []).append(name(rail))
         for (_port, rate), rails in sorted(ports.items()):
-            found = f"the link of {', '.join(rails)} is up at {rate:g} Gb/s"
+            led = next(filter(None, (led_to(case.fabric.device(host, rail) or {}) for rail in rails)), "")
+            found = f"the link of {', '.join(rails)}{led} is up at {rate:g} Gb/s"
             case.add(
                 verdict(
                     "fabric.link-rate", found, f"{FULL_RATE_GBPS} Gb/s", figure(rate, "Gb/s"), known.LINK, (host, ", ".join(rails), None)

@@ -11,6 +11,7 @@ import ipaddress
 import typing as t
 
 from ._findings import Finding
+from ._lldp import led_to
 from ._plan_ids import planned
 from ._rails import FULL_RATE_GBPS, LINK_LOCAL, Common, Device, Rails, describe
 
@@ -166,7 +167,7 @@ def network_findings(common: Common) -> list[Finding]:
                     planned(
                         "link.slow",
                         host,
-                        f"{use.name} ({use.device['netdev']}) at {rate} Gb/s",
+                        f"{use.name} ({use.device['netdev']}){led_to(use.device)} at {rate} Gb/s",
                         f"{FULL_RATE_GBPS} Gb/s",
                         "use a cable for 200 Gb/s or more; on a switch, set the port to 200 Gb/s instead of automatic",
                     )

@@ -23,17 +23,24 @@ Record = dict[str, t.Any]
 
 
 def observe(
-    sysfs_root: str, addresses: t.Sequence[t.Mapping[str, t.Any]], routes: t.Sequence[t.Mapping[str, t.Any]], read: Reader = read_file
+    sysfs_root: str,
+    addresses: t.Sequence[t.Mapping[str, t.Any]],
+    routes: t.Sequence[t.Mapping[str, t.Any]],
+    read: Reader = read_file,
+    lldp: t.Optional[t.Mapping[str, t.Any]] = None,
 ) -> Record:
     """Return `devices` (RDMA ports by PCI address and port), `interfaces` (all others by name) and `ibdev2netdev`.
 
-    `addresses` and `routes` are the parsed output of ``ip -json address show`` and ``ip -json route show``; `read` opens one file.
+    `addresses` and `routes` are the parsed output of ``ip -json address show`` and ``ip -json route show``; `read` opens one file;
+    `lldp` is what `_lldp.neighbours` returned.
     Numbers are numbers or None; absent attributes are None. Raise OSError where sysfs may not be read.
     """
     sysfs = Sysfs(sysfs_root, read)
     ipv4 = {entry["ifname"]: _ipv4(entry) for entry in addresses if entry.get("ifname")}
     ports = [_port(sysfs, device, port, ipv4) for device in sysfs.names(*_RDMA) for port in _numbers(sysfs, *_RDMA, device, "ports")]
     ports.sort(key=lambda port: (port["pci_address"] is None, port["pci_address"] or "", port["device"], port["port"]))
+    for port in ports:
+        port["lldp"] = (lldp or {}).get(port["netdev"])
     rails = {port["netdev"] for port in ports}
     names = [name for name in sysfs.names(*_NET) if name not in rails and sysfs.is_directory(*_NET, name)]
     return {

@@ -13,6 +13,7 @@ from __future__ import annotations
 import typing as t
 
 from ._findings import Finding
+from ._lldp import led_to
 from ._plan_ids import planned
 from ._rails import Common, Device, describe, ports_of
 
@@ -87,7 +88,8 @@ def silent_findings(observations: Observations) -> list[Finding]:
         heard_by = sorted({end[0] for end, peers in heard.items() if any(peer[0] == host for peer in peers)})
         if hears and heard_by:
             continue
-        listing = ", ".join(f"{m.device['device']}:{m.device['port']} {m.device['netdev']}" for m in members.values() if m.host == host)
+        ports_here = (m.device for m in members.values() if m.host == host)
+        listing = ", ".join(f"{port['device']}:{port['port']} {port['netdev']}{led_to(port)}" for port in ports_here)
         one_way = f"hears {', '.join(hears)} and is not heard" if hears else f"is heard by {', '.join(heard_by)} and hears nobody"
         findings.append(
             planned(

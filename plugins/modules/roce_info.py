@@ -16,6 +16,7 @@ description:
     carry a rail of a cluster.
   - Says at which index of the GID table a rail's address is, and which index NCCL would take by itself.
   - Needs C(ip) of iproute2 and nothing else; no RDMA tool is run, and no name of a device or interface is assumed.
+  - Where lldpd runs, C(lldpctl) is asked what each port is connected to.
 extends_documentation_fragment:
   - dgx_spark.vllm._attributes
   - dgx_spark.vllm._attributes.read_only
@@ -30,6 +31,10 @@ options:
   ip_routes:
     description: A file on the target with the output of C(ip -json route show), read instead of running C(ip).
     type: path
+  lldp_neighbours:
+    description: A file on the target with the output of C(lldpctl -f json0), read instead of running C(lldpctl).
+    type: path
+    version_added: 0.2.0
 seealso:
   - plugin: dgx_spark.vllm.cluster_plan
     plugin_type: filter
@@ -175,6 +180,14 @@ devices:
       type: list
       elements: str
       sample: []
+    lldp:
+      description:
+        - What the port is connected to, with C(system) and C(port), by its own word; lldpd on the node must have heard it.
+        - V(none) where nothing was heard, or several.
+      returned: success
+      type: dict
+      sample: {system: switch1, port: swp5}
+      version_added: 0.2.0
 interfaces:
   description:
     - Every other network interface, by name.
@@ -212,19 +225,38 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.dgx_spark.vllm.plugins.module_utils._lldp import neighbours
 from ansible_collections.dgx_spark.vllm.plugins.module_utils._roce import observe
+
+# lldpctl waits for a daemon that does not answer.
+LLDP_SECONDS = "5"
+
+
+def captured(module: AnsibleModule, path: str, command: str) -> str:
+    """What a file with the output of `command` holds; fails the module where it can't be read."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except OSError as error:
+        module.fail_json(msg=f"{path} can't be read ({error.strerror}); wanted the output of `{command}`")
+
+
+def lldp(module: AnsibleModule, capture: t.Optional[str]) -> str:
+    """What lldpd has heard, from `capture` if there is one; nothing where there is no lldpd, which a node need not have."""
+    if capture:
+        return captured(module, capture, "lldpctl -f json0")
+    lldpctl = module.get_bin_path("lldpctl", opt_dirs=["/sbin", "/usr/sbin"])
+    if lldpctl is None:
+        return ""
+    _code, text, _errors = module.run_command(["timeout", LLDP_SECONDS, lldpctl, "-f", "json0"])
+    return str(text)
 
 
 def ip_json(module: AnsibleModule, capture: t.Optional[str], words: list[str]) -> list[dict[str, t.Any]]:
     """What `ip` says, from `capture` if there is one; fails the module where that is no list of objects."""
     command = " ".join(["ip", *words])
     if capture:
-        source = capture
-        try:
-            with open(capture, encoding="utf-8") as file:
-                text = file.read()
-        except OSError as error:
-            module.fail_json(msg=f"{capture} can't be read ({error.strerror}); wanted the output of `{command}`")
+        source, text = capture, captured(module, capture, command)
     else:
         source = command
         ip = module.get_bin_path("ip", opt_dirs=["/sbin", "/usr/sbin"])
@@ -248,13 +280,15 @@ def main() -> None:
             "sysfs_root": {"type": "path", "default": "/sys"},
             "ip_addresses": {"type": "path"},
             "ip_routes": {"type": "path"},
+            "lldp_neighbours": {"type": "path"},
         },
         supports_check_mode=True,
     )
     addresses = ip_json(module, module.params["ip_addresses"], ["-json", "address", "show"])
     routes = ip_json(module, module.params["ip_routes"], ["-json", "route", "show"])
+    connected = neighbours(lldp(module, module.params["lldp_neighbours"]))
     try:
-        observation = observe(module.params["sysfs_root"], addresses, routes)
+        observation = observe(module.params["sysfs_root"], addresses, routes, lldp=connected)
     except OSError as error:
         module.fail_json(msg=f"{error.filename} can't be read ({error.strerror}); wanted a sysfs tree that this user may read")
     module.exit_json(changed=False, **observation)

@@ -162,3 +162,13 @@ def test_the_same_input_gives_the_same_bytes() -> None:
         data = json.dumps([found, hosts]).encode()
         outputs.add(subprocess.run([sys.executable, "-c", program], input=data, env=environment, check=True, capture_output=True).stdout)
     assert outputs == {draw(found, hosts).encode()}
+
+
+def test_a_switch_has_the_name_that_it_gives_itself() -> None:
+    hosts = hearing(switch(3), [[(f"spark{n}", n % 2) for n in range(1, 4)]])
+    assert "switch1" not in draw(plan(hosts), hosts)
+    for observation in hosts.values():
+        for port in observation["devices"]:
+            port["lldp"] = {"system": "switch1", "port": "swp5"}
+    document = draw(plan(hosts), hosts)
+    assert ">switch1<" in document and "Switch switch1: " in document

@@ -88,6 +88,7 @@ def test_a_healthy_rail_is_described_completely() -> None:
         "nccl_gid_index": 3,
         "usable": True,
         "reasons": [],
+        "lldp": None,
     }
 
 

@@ -17,6 +17,7 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.dgx_spark.vllm.plugins.modules import roce_info
 from tests.unit.plugins.fixtures.spark import ip_addresses, plant, spark
 
+LLDP = Path(__file__).parents[1] / "fixtures" / "lldp" / "lldpctl.json"
 ROUTES = [{"dst": "default", "dev": "enP7s7"}]
 MANAGEMENT = {"enP7s7": {"address": "4c:bb:47:00:00:01", "mtu": "1500", "operstate": "up", "carrier": "1", "speed": "10000"}}
 
@@ -32,10 +33,11 @@ class Node:
             "route": (0, json.dumps(ROUTES), ""),
         }
         self.ip: Optional[str] = "/usr/sbin/ip"
+        self.lldpctl: Optional[str] = None
         self._capsys = capsys
         plant(root / "sys", spark(1), MANAGEMENT)
         monkeypatch.setattr(AnsibleModule, "run_command", lambda module, words: self._run(words))
-        monkeypatch.setattr(AnsibleModule, "get_bin_path", lambda module, name, **options: self.ip)
+        monkeypatch.setattr(AnsibleModule, "get_bin_path", lambda module, name, **options: {"ip": self.ip, "lldpctl": self.lldpctl}[name])
 
     def _run(self, words: list[str]) -> tuple[int, str, str]:
         self.commands.append(words)
@@ -103,7 +105,7 @@ def test_a_capture_that_is_not_there_is_named(node: Node) -> None:
 
 
 def test_a_sysfs_that_may_not_be_read_is_named(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(*arguments: Any) -> None:
+    def refused(*arguments: Any, **options: Any) -> None:
         raise PermissionError(13, "Permission denied", "/sys/class/infiniband/rocep1s0f0/ports/1/gids/0")
 
     monkeypatch.setattr(roce_info, "observe", refused)
@@ -118,3 +120,28 @@ def test_the_documented_results_are_those_that_are_returned(node: Node) -> None:
     for key, sample in (("ipv4", "ipv4"), ("gids", "gids")):
         assert set(documented["devices"]["contains"][key]["sample"][0]) == set(result["devices"][0][sample][0])
     assert list(documented["interfaces"]["sample"][0]) == list(result["interfaces"][0])
+
+
+def test_what_lldpd_has_heard_is_told_with_each_port(node: Node) -> None:
+    node.lldpctl = "/usr/sbin/lldpctl"
+    node.answers["/usr/sbin/lldpctl"] = (0, LLDP.read_text(), "")
+    result = node.call()
+    assert node.commands[-1] == ["timeout", "5", "/usr/sbin/lldpctl", "-f", "json0"]
+    told = {device["netdev"]: device["lldp"] for device in result["devices"]}
+    assert told.pop("enp1s0f0np0") == {"system": "switch1", "port": "swp5"}
+    assert told.pop("enP2p1s0f0np0") == {"system": "switch1", "port": "qsfp-2"}
+    assert set(told.values()) == {None}
+
+
+@pytest.mark.parametrize("said", ["", "no JSON", "[]", '{"lldp": [{}]}', '{"lldp": [{"interface": [{"via": "LLDP"}]}]}'])
+def test_a_node_whose_lldpd_says_nothing_is_observed_all_the_same(node: Node, said: str) -> None:
+    node.lldpctl = "/usr/sbin/lldpctl"
+    node.answers["/usr/sbin/lldpctl"] = (1, said, "unable to connect to socket")
+    assert {device["lldp"] for device in node.call()["devices"]} == {None}
+
+
+def test_a_capture_is_read_instead_of_asking_lldpd(node: Node) -> None:
+    node.lldpctl = "/usr/sbin/lldpctl"
+    assert node.call(lldp_neighbours=str(LLDP))["devices"][0]["lldp"] == {"system": "switch1", "port": "swp5"}
+    assert len(node.commands) == 2
+    assert "wanted the output of `lldpctl -f json0`" in node.call(lldp_neighbours=str(node.root / "none"))["msg"]
