@@ -22,7 +22,7 @@ from ._plan_ids import planned
 from ._rails import LINK_LOCAL, Device, Use
 from ._ring import ring_order
 from ._ring_routes import Route, ring_routes
-from ._segments import Member, Observations, Segment, probed, segments, silent_findings
+from ._segments import Member, Observations, Segment, ports, probed, segments, silent_findings
 
 RANGE = "10.100.0.0/16"
 PREFIX_LENGTH = 24
@@ -124,7 +124,8 @@ def _networks(groups: t.Sequence[Group], observations: Observations, addresses: 
 
     `one_length`: whether a network of another length than `prefix_length` can't be kept.
     """
-    others = taken(observations)
+    fabric = {entry.network: f"{m.host} {m.device['netdev']}" for g in groups for m in g for entry in _entries(m.device)}
+    others = {**_elsewhere(groups, observations, fabric), **taken(observations)}
     kept: dict[int, Network] = {}
     for number, group in enumerate(groups):
         found = [entry.network for member in group for entry in _entries(member.device)]
@@ -134,9 +135,17 @@ def _networks(groups: t.Sequence[Group], observations: Observations, addresses: 
         if unused:
             kept[number] = max(unused, key=found.count)
     missing = len(groups) - len(kept)
-    fabric = {entry.network: f"{m.host} {m.device['netdev']}" for g in groups for m in g for entry in _entries(m.device)}
     new = free(addresses, prefix_length, {**fabric, **others}, missing, max((len(group) for group in groups), default=0))
     return [kept[number] if number in kept else new.pop(0) for number in range(len(groups))]
+
+
+def _elsewhere(groups: t.Sequence[Group], observations: Observations, fabric: t.Collection[Network]) -> dict[Network, str]:
+    """What nodes reach by ports that are up and lead to no node of the cluster, such as that with a storage, and over which."""
+    ends = {(member.host, member.device["netdev"]) for group in groups for member in group}
+    hosts = {host for host, _name in ends}
+    alone = {end: member.device for end, member in ports(observations).items() if end not in ends and end[0] in hosts}
+    found = {entry.network: " ".join(end) for end, device in alone.items() for entry in _entries(device)}
+    return {network: where for network, where in found.items() if network not in fabric}
 
 
 class _Placed(t.NamedTuple):

@@ -11,6 +11,7 @@ what was before the change that is not confirmed yet.
 
 from __future__ import annotations
 
+import base64
 import inspect
 import json
 import os
@@ -19,101 +20,28 @@ import typing as t
 import uuid
 
 from . import _fabric_files as files
-from . import _fabric_renderer as renderers
 from . import _fabric_restore as node
+from ._fabric_compare import NOTHING, Change
 from ._fabric_restore import FabricError, Record
 
 HOLD_SECONDS = 5
 
 
-class Change(t.NamedTuple):
-    """What has to be done so that the rails have their addresses."""
-
-    renderer: str
-    rails: list[files.Rail]
-    """Those that are in our files."""
-    texts: dict[str, t.Optional[str]]
-    """The new content of our files that change; None: removed."""
-    aside: dict[str, list[str]]
-    """The files of others that are set aside, with the interfaces that each defines."""
-    ids: set[str]
-    affected: set[str]
-    """The interfaces that can get another address."""
-    kept: set[str]
-    """Those that have theirs by us already."""
-    now: dict[str, Record]
-
-
-def compare(rails: t.Sequence[files.Rail], functions: t.Sequence[str], adopt: bool) -> t.Optional[Change]:
-    """Return what has to be done; None if nothing. `adopt`: whether addresses may be changed that somebody else has given."""
-    names = [rail["interface"] for rail in rails]
-    now = node.in_force({*names, *functions})
-    missing = [name for name in names if name not in now]
-    if missing:
-        raise FabricError(f"found no interface {', '.join(missing)}, wanted all that were observed; run the play again")
-    before = node.read(node.BEFORE)
-    live = all(files.is_live(rail, now[rail["interface"]]) for rail in rails)
-    # Ours or not, what works is left alone. Of a fabric that does not, the rails that we have given addresses are repaired.
-    if ((live or before is None) and not adopt) or (live and before is None):
-        return None
-    renderer = before["renderer"] if before else renderers.find(names)
-    written, ours = (before["written"], before["rails"]) if before else ([], [])
-    defined = renderers.definitions(list(now)) if renderer != node.PROFILES else {}
-    wanted, aside = files.to_write(rails, now, ours, lambda interfaces: renderers.about(defined, interfaces))
-    texts: dict[str, t.Optional[str]] = {**dict.fromkeys(written), **files.files_of(wanted, renderer)}
-    texts = {path: text for path, text in texts.items() if node.text_of(path) != text}
-    if live and not texts and not aside:
-        return None
-    affected = {rail["interface"] for rail in wanted}.union(ours, *aside.values())
-    ids = affected.union(*(defined[path].ids for path in aside))
-    kept = {rail["interface"] for rail in wanted if rail["interface"] in ours and files.is_live(rail, now[rail["interface"]])}
-    return Change(renderer, wanted, texts, aside, ids, affected, kept, {name: now[name] for name in sorted(affected) if name in now})
-
-
-def refuse_own_path(change: Change) -> None:
-    """Raise FabricError where the node is reached by an address that would go."""
-    found = node.demand(["ss", "-Htn", "state", "established", "sport = :22"], "install iproute2")
-    reached = {line.split()[2].rsplit(":", 1)[0].strip("[]").replace("::ffff:", "") for line in found.splitlines() if len(line.split()) > 3}
-    left = {rail["address"].split("/")[0] for rail in change.rails}
-    for name, one in change.now.items():
-        for address in (entry.split("/")[0] for entry in one["addresses"]):
-            if address in reached - left:
-                raise FabricError(
-                    f"found an ssh session to {address} of {name}, which would get another address, wanted the node to be reached by an"
-                    " interface that is no rail; change ansible_host, or give the rails addresses yourself"
-                )
-
-
 def apply(change: Change, management: t.Mapping[str, t.Sequence[str]], seconds: int) -> str:
     """Make the change, to be undone in `seconds`; what `confirm` wants. Raise FabricError where it can't be made, with all as it was."""
+    before: Record = node.read(node.BEFORE) or NOTHING
     if change.renderer != node.PROFILES:
-        with node.generated({**change.texts, **dict.fromkeys(change.aside)}):
+        with node.generated({**change.texts, **dict.fromkeys(change.aside), **_texts_of(change.back)}):
             pass
     identifier = uuid.uuid4().hex
-    before: Record = node.read(node.BEFORE) or {"files": {}, "ours": [], "defines": {}, "interfaces": {}, "ids": []}
-    paths = [*change.texts, *change.aside]
-    snapshot: Record = {
-        "renderer": change.renderer,
-        "ids": sorted({*change.ids, *before["ids"]}),
-        "files": {path: node.keep(path) for path in (*paths, node.BEFORE)},
-        "ours": [*change.texts, node.BEFORE],
-        "defines": change.aside,
-        "interfaces": change.now,
-    }
+    snapshot, remembered = _snapshots(change, before)
     pending = {**snapshot, "id": identifier, "management": management, "wanted": change.rails}
-    remembered = {
-        **snapshot,
-        # What is set aside once more has a newer content.
-        "files": {**{p: snapshot["files"][p] for p in change.texts}, **before["files"], **{p: snapshot["files"][p] for p in change.aside}},
-        "ours": sorted({*change.texts, *before["ours"]}),
-        "defines": {**before["defines"], **change.aside},
-        "interfaces": {**change.now, **before["interfaces"]},
-        "written": sorted(files.files_of(change.rails, change.renderer)),
-        "rails": [rail["interface"] for rail in change.rails],
-    }
     _arm(pending, seconds)
     try:
-        node.write(node.BEFORE, remembered)
+        if remembered["rails"]:
+            node.write(node.BEFORE, remembered)
+        else:
+            node.remove(node.BEFORE)
         for path in change.aside:
             node.remove(path)
         for path, text in change.texts.items():
@@ -121,15 +49,68 @@ def apply(change: Change, management: t.Mapping[str, t.Sequence[str]], seconds: 
                 node.remove(path)
             else:
                 node.replace(path, text.encode())
-        node.reload(change.renderer, snapshot["ids"])
+        for path, kept in change.back.items():
+            node.put(path, kept, path in before["ours"])
+        node.reload(change.renderer, snapshot["ids"], snapshot["files"])
         _activate(change)
-        dropped = change.affected - set(remembered["rails"])
-        node.settle({name: one for name, one in remembered["interfaces"].items() if name in dropped})
+        node.settle(left(change, before))
         _check(pending)
     except (FabricError, OSError) as error:
         node.revert()
         raise FabricError(f"{error}. What was before is in place again") from error
     return identifier
+
+
+def _snapshots(change: Change, before: Record) -> tuple[Record, Record]:
+    """What was before this change, and what was before us, for the time after it; `before` is the latter, for the time until now."""
+    new = files.files_of(change.rails, change.renderer)
+    mine = [*change.texts, *node.moved(new).values()]
+    snapshot: Record = {
+        "renderer": change.renderer,
+        "ids": sorted({*change.ids, *before["ids"]}),
+        "files": {path: node.keep(path) for path in (*mine, *change.aside, *change.back, node.BEFORE)},
+        "ours": [*mine, *change.back, node.BEFORE],
+        "defines": change.aside,
+        "interfaces": change.now,
+    }
+    # What is set aside once more has a newer content.
+    kept = {**{p: snapshot["files"][p] for p in mine}, **before["files"], **{p: snapshot["files"][p] for p in change.aside}}
+    defines = {path: names for path, names in {**before["defines"], **change.aside}.items() if path not in change.back}
+    rails = [rail["interface"] for rail in change.rails]
+    remembered = {
+        **snapshot,
+        "files": {path: one for path, one in kept.items() if path not in change.back},
+        "ours": sorted({*mine, *before["ours"]} - set(change.back)),
+        "defines": defines,
+        # What is as it was is no business of ours any more.
+        "interfaces": {n: o for n, o in {**change.now, **before["interfaces"]}.items() if n in set(rails).union(*defines.values())},
+        "written": sorted(new),
+        "rails": rails,
+    }
+    return snapshot, remembered
+
+
+def _texts_of(back: t.Mapping[str, node.Kept]) -> dict[str, t.Optional[str]]:
+    """The content of files that come back, but for those that somebody has written anew."""
+    return {
+        path: None if kept is None else base64.b64decode(kept["content"]).decode()
+        for path, kept in back.items()
+        if os.path.dirname(path) == node.NETPLAN and (kept is None or not os.path.lexists(path))
+    }
+
+
+def left(change: Change, before: Record) -> dict[str, Record]:
+    """What the interfaces had before us that get no address of ours any more.
+
+    Without a cable a program gives an interface no address, and does so by its file when there is one again.
+    """
+    by_file = {name for path in change.back for name in before["defines"].get(path, ())}
+    found = {}
+    for name in set(change.now) - {rail["interface"] for rail in change.rails}:
+        was = before["interfaces"].get(name, change.now[name])
+        dark = not change.now[name]["carrier"] and (was["uuid"] or name in by_file)
+        found[name] = {**was, "addresses": [], "ipv6": [], "uuid": None} if dark else was
+    return found
 
 
 def _arm(pending: Record, seconds: int) -> None:
@@ -175,8 +156,8 @@ def _not_live(rails: t.Sequence[files.Rail]) -> list[str]:
 
 def addresses_of(interfaces: t.Optional[t.Collection[str]], without: t.Collection[str]) -> dict[str, list[str]]:
     """Return the IPv4 addresses by which the node is reached: of `interfaces`, or of all that are hardware or have the default route."""
-    links = json.loads(node.demand(["ip", "-json", "-4", "address", "show"], "install iproute2"))
-    routes = json.loads(node.demand(["ip", "-json", "-4", "route", "show", "default"], "install iproute2"))
+    links = json.loads(node.demand(["ip", "-json", "-4", "address", "show"], "see what it says"))
+    routes = json.loads(node.demand(["ip", "-json", "-4", "route", "show", "default"], "see what it says"))
     default = {route.get("dev") for route in routes}
     found = {}
     for link in links:
@@ -241,7 +222,7 @@ def absent() -> None:
     node.revert()
     before = node.read(node.BEFORE)
     if before:
-        if not any(map(os.path.lexists, before["written"])):
+        if not any(map(os.path.lexists, (*before["written"], *node.moved(before["written"]).values()))):
             # Somebody has removed our files, and has taken over what is in force.
             before["interfaces"] = {}
         node.restore(before)

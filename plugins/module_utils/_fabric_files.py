@@ -11,12 +11,10 @@ A rail is `interface`, `address` (``10.100.0.1/24``), `mtu` and `routes` [{`to`,
 from __future__ import annotations
 
 import typing as t
-import uuid
 
 from . import _fabric_restore as restore
 
-NETPLAN = "/etc/netplan"
-NETPLAN_FILE = f"{NETPLAN}/90-dgx-spark-fabric.yaml"
+NETPLAN_FILE = f"{restore.NETPLAN}/90-dgx-spark-fabric.yaml"
 CONNECTIONS = "/etc/NetworkManager/system-connections"
 
 _HEADER = (
@@ -81,7 +79,7 @@ def profile_text(rail: Rail) -> str:
         _HEADER,
         "[connection]\n",
         f"id={name}\n",
-        f"uuid={uuid.uuid5(uuid.NAMESPACE_DNS, f'{name}.dgx-spark.vllm')}\n",
+        f"uuid={restore.profile_uuid(name)}\n",
         "type=ethernet\n",
         f"interface-name={rail['interface']}\n",
         "autoconnect-priority=100\n\n",
@@ -126,10 +124,22 @@ def to_write(
         names |= more
 
 
+def released(before: restore.Record, stays: t.Collection[str], interfaces: t.Collection[str]) -> dict[str, restore.Kept]:
+    """Return the files of a snapshot that nothing of ours stands in the way of any more, as they were.
+
+    `stays` are our files and those that are set aside; `interfaces` those that our files are about.
+    """
+    return {
+        path: kept
+        for path, kept in before["files"].items()
+        if path not in stays and not set(before["defines"].get(path, ())) & set(interfaces)
+    }
+
+
 def listing(now: t.Mapping[str, t.Mapping[str, t.Any]]) -> str:
     """Return what the interfaces have, a line each, for a comparison."""
     lines = []
     for name, one in sorted(now.items()):
         routes = "".join(f", {route}" for route in one["routes"])
-        lines.append(f"{name}: {', '.join(one['addresses']) or 'no address'}, MTU {one['mtu']}{routes}\n")
+        lines.append(f"{name}: {', '.join([*one['addresses'], *one['ipv6']]) or 'no address'}, MTU {one['mtu']}{routes}\n")
     return "".join(lines)

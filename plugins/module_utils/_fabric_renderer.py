@@ -13,15 +13,22 @@ import json
 import os
 import typing as t
 
-from ._fabric_files import CONNECTIONS, NETPLAN, NETPLAN_FILE
-from ._fabric_restore import NETWORKD, NETWORKMANAGER, PROFILES, FabricError, command, demand, nmcli
+from ._fabric_files import CONNECTIONS, NETPLAN_FILE
+from ._fabric_restore import NETPLAN, NETWORKD, NETWORKMANAGER, PROFILES, FabricError, command, demand, nmcli
 
 # netplan itself needs PyYAML, so where it is that is too, for the system's Python.
 _DEFINITIONS = """
-import json, sys, yaml
+import json, sys
+try:
+    import yaml
+except ImportError:
+    sys.exit("no module yaml, which netplan needs too: install the package python3-yaml")
 found = {}
 for path in sys.argv[1:]:
-    network = (yaml.safe_load(open(path)) or {}).get("network") or {}
+    try:
+        network = (yaml.safe_load(open(path)) or {}).get("network") or {}
+    except yaml.YAMLError as error:
+        sys.exit(f"{path}: {error}")
     found[path] = {
         "renderer": network.get("renderer"),
         "other": sorted(set(network) - {"version", "renderer", "ethernets"}),
@@ -54,7 +61,8 @@ def find(interfaces: t.Sequence[str]) -> str:
     if managed == set(interfaces):
         paths = nmcli("FILENAME", "connection", "show", "--active")
         plain = any(paths.get(name, "").startswith(CONNECTIONS) for name in interfaces)
-        return PROFILES if plain or not netplan_files() else NETWORKMANAGER
+        # What somebody has made with NetworkManager itself goes before what netplan makes, unless it is outranked.
+        return PROFILES if plain or not _has_netplan() else NETWORKMANAGER
     if networkd is not None and not managed:
         by_hand = {name: networkd[name] for name in interfaces if networkd.get(name, "").startswith("/etc/systemd/network")}
         if by_hand:
@@ -63,13 +71,14 @@ def find(interfaces: t.Sequence[str]) -> str:
                 f"found {name} configured by {path}, wanted rails that netplan configures, or nobody; remove that file, or give the rails"
                 " their addresses in it yourself"
             )
-        if command(["netplan", "get", "version"])[0] == 0:
+        if _has_netplan():
             return NETWORKD
     without = ", ".join(name for name in interfaces if name not in managed)
     raise FabricError(
         f"found {without} without a program that gives it addresses (NetworkManager has"
         f" {', '.join(sorted(managed)) or 'none of them'}, systemd-networkd {'runs' if networkd is not None else 'does not run'}), wanted"
-        " all with NetworkManager, or all with netplan and systemd-networkd; start one of them, or address the rails yourself"
+        " all with NetworkManager, or all with netplan and systemd-networkd; install and start one of them (packages network-manager,"
+        " netplan.io), or address the rails yourself"
     )
 
 
@@ -89,7 +98,11 @@ def _networkd() -> t.Optional[dict[str, str]]:
 def netplan_files() -> list[str]:
     """Return the files that others have made for netplan; none where there is no netplan."""
     paths = sorted(path for path in glob.glob(f"{NETPLAN}/*.yaml") if path != NETPLAN_FILE)
-    return paths if paths and command(["netplan", "get", "version"])[0] == 0 else []
+    return paths if paths and _has_netplan() else []
+
+
+def _has_netplan() -> bool:
+    return command(["netplan", "get", "version"])[0] == 0
 
 
 def definitions(functions: t.Collection[str]) -> dict[str, Definitions]:
@@ -97,7 +110,7 @@ def definitions(functions: t.Collection[str]) -> dict[str, Definitions]:
     paths = netplan_files()
     if not paths:
         return {}
-    text = demand(["/usr/bin/python3", "-c", _DEFINITIONS, *paths], "correct the file, as `netplan get` shows, or remove it")
+    text = demand(["/usr/bin/python3", "-c", _DEFINITIONS, *paths], "correct that, or remove the file")
     return read_definitions(json.loads(text), functions, interfaces_of())
 
 

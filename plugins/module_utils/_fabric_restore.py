@@ -10,7 +10,7 @@ the new addresses in time. So it imports nothing of ours.
 
 A snapshot is `renderer`, `ids` (names of netplan's definitions), `files` {path: as `keep` returns it}, `ours` (those of these paths that
 nobody else writes), `defines` {path of another: the interfaces that it is about} and `interfaces` {name: `addresses` (``10.100.0.1/24``),
-`mtu`, `uuid` (of the profile that NetworkManager ran, null for none)}.
+`ipv6` (likewise), `mtu`, `uuid` (of the profile that NetworkManager ran, null for none)}.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import sys
 import tempfile
 import time
 import typing as t
+import uuid
 
 FOLDER = "/var/lib/dgx-spark/fabric"
 BEFORE, PENDING = f"{FOLDER}/before.json", f"{FOLDER}/pending.json"
@@ -33,9 +34,12 @@ PROGRAM = "/usr/local/lib/dgx-spark/fabric_restore.py"
 BOOT = "dgx-spark-fabric-restore.service"
 BOOT_FILES = (f"/etc/systemd/system/{BOOT}", f"/etc/systemd/system/multi-user.target.wants/{BOOT}")
 DEADLINE = "dgx-spark-fabric-deadline"
+LOCK = "/run/dgx-spark-fabric.lock"
 NETWORKMANAGER, NETWORKD, PROFILES = "netplan with NetworkManager", "netplan with systemd-networkd", "NetworkManager"
+NETPLAN = "/etc/netplan"
 NETPLAN_FOLDERS = ("lib/netplan", "etc/netplan", "run/netplan")
 NETWORKD_FILES = "run/systemd/network"
+GENERATED = "/run/NetworkManager/system-connections"
 SETTLE_SECONDS = 10
 
 Record = dict[str, t.Any]
@@ -49,8 +53,10 @@ class FabricError(Exception):
 
 def command(words: t.Sequence[str], seconds: float = 30) -> tuple[int, str, str]:
     """Run a command: exit status (127 if there is no such program, 124 if it did not end in time), standard output, standard error."""
+    # Some logins have no sbin, and nmcli tells states in the login's language.
+    environment = {**os.environ, "PATH": f"{os.environ.get('PATH', os.defpath)}:/usr/local/sbin:/usr/sbin:/sbin", "LC_ALL": "C"}
     try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=seconds, check=False)
+        done = subprocess.run(words, capture_output=True, text=True, timeout=seconds, check=False, env=environment)
     except FileNotFoundError:
         return 127, "", f"{words[0]}: not found"
     except subprocess.TimeoutExpired:
@@ -58,11 +64,17 @@ def command(words: t.Sequence[str], seconds: float = 30) -> tuple[int, str, str]
     return done.returncode, done.stdout, done.stderr
 
 
+PACKAGES = {"ip": "iproute2", "ss": "iproute2", "nmcli": "network-manager", "netplan": "netplan.io", "/usr/bin/python3": "python3"}
+
+
 def demand(words: t.Sequence[str], remedy: str) -> str:
     """Run a command that must succeed; its output."""
     code, out, err = command(words)
+    if code == 127:
+        raise FabricError(f"found no program {words[0]}, wanted to run it; install the package {PACKAGES.get(words[0], 'systemd')}")
     if code != 0:
-        raise FabricError(f"found `{' '.join(words)}` ending with status {code} ({(err or out).strip()}), wanted 0; {remedy}")
+        shown = " ".join(word for word in words if "\n" not in word)
+        raise FabricError(f"found `{shown}` ending with status {code} ({(err or out).strip()}), wanted 0; {remedy}")
     return out
 
 
@@ -109,11 +121,18 @@ def remove(path: str) -> None:
         os.unlink(path)
 
 
+def is_put(path: str, kept: Kept, ours: bool) -> bool:
+    """Whether the file is what it was. One that is not `ours`, was set aside and is there again is somebody's newer wish."""
+    return keep(path) == kept if ours or kept is None else os.path.lexists(path)
+
+
 def put(path: str, kept: Kept, ours: bool) -> None:
-    """Make the file what it was. One that is not `ours`, was set aside and is there again is somebody's newer wish."""
+    """Make the file what it was."""
+    if is_put(path, kept, ours):
+        return
     if kept is None:
         remove(path)
-    elif ours or not os.path.lexists(path):
+    else:
         replace(path, base64.b64decode(kept["content"]), kept["mode"], (kept["uid"], kept["gid"]))
         os.utime(path, ns=(kept["mtime_ns"], kept["mtime_ns"]))
 
@@ -139,9 +158,30 @@ def write(path: str, snapshot: t.Mapping[str, t.Any]) -> None:
 @contextlib.contextmanager
 def locked() -> t.Iterator[None]:
     """Wait until nobody else changes the rails."""
-    with open("/run/dgx-spark-fabric.lock", "w", encoding="utf-8") as file:
+    with open(LOCK, "w", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def profile_uuid(name: str) -> str:
+    """Return the UUID of a profile of NetworkManager that is ours."""
+    return str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{name}.dgx-spark.vllm"))
+
+
+def moved(paths: t.Iterable[str]) -> dict[str, str]:
+    """Return for each of our profiles the file of netplan that Ubuntu's NetworkManager moves it to, when it is upgraded or changes it.
+
+    `nmcli connection delete` is no way to take such a profile back: netplan then writes all files of /etc/netplan anew, without their
+    comments, and may remove some (netplan 1.2, netplan_state_update_yaml_hierarchy).
+    """
+    profiles = [path for path in paths if path.endswith(".nmconnection")]
+    return {path: f"{NETPLAN}/90-NM-{profile_uuid(os.path.basename(path)[: -len('.nmconnection')])}.yaml" for path in profiles}
+
+
+def _is_generated(path: str) -> bool:
+    """Whether netplan has made a profile of such a file, or none where there is no file."""
+    profile = f"{GENERATED}/netplan-{os.path.basename(path)[len('90-') : -len('.yaml')]}.nmconnection"
+    return os.path.lexists(path) == os.path.lexists(profile)
 
 
 def nmcli(field: str, *words: str) -> dict[str, str]:
@@ -151,20 +191,25 @@ def nmcli(field: str, *words: str) -> dict[str, str]:
 
 
 def in_force(interfaces: t.Iterable[str]) -> dict[str, Record]:
-    """Return `addresses` (IPv4, without link-local ones and those that come from DHCP), `mtu`, `uuid` and `routes` of those that exist."""
-    links = json.loads(demand(["ip", "-json", "-4", "address", "show"], "install iproute2"))
-    links += [link for link in json.loads(demand(["ip", "-json", "link", "show"], "install iproute2")) if "addr_info" not in link]
-    routes = json.loads(demand(["ip", "-json", "-4", "route", "show", "table", "main"], "install iproute2"))
+    """Return `addresses` (IPv4), `ipv6`, `mtu`, `carrier`, `uuid` and `routes` of those that exist.
+
+    Without link-local addresses and those that come from DHCP or a router.
+    """
+    links = json.loads(demand(["ip", "-json", "address", "show"], "see what it says"))
+    routes = json.loads(demand(["ip", "-json", "-4", "route", "show", "table", "main"], "see what it says"))
     running, found = nmcli("UUID", "connection", "show", "--active"), dict[str, Record]()
     for link in links:
         name = link.get("ifname")
-        if name not in interfaces or name in found:
+        if name not in interfaces:
             continue
         via = [route for route in routes if route.get("dev") == name and "gateway" in route]
-        entries = [e for e in link.get("addr_info", ()) if e["family"] == "inet" and not e.get("dynamic") and e.get("scope") != "link"]
+        entries = [entry for entry in link.get("addr_info", ()) if not entry.get("dynamic") and entry.get("scope") != "link"]
+        by_family = {f: sorted(f"{e['local']}/{e['prefixlen']}" for e in entries if e["family"] == f) for f in ("inet", "inet6")}
         found[name] = {
-            "addresses": sorted(f"{entry['local']}/{entry['prefixlen']}" for entry in entries),
+            "addresses": by_family["inet"],
+            "ipv6": by_family["inet6"],
             "mtu": link["mtu"],
+            "carrier": "LOWER_UP" in link["flags"],
             "uuid": running.get(name),
             "routes": sorted(f"{route['dst']} via {route['gateway']}" for route in via),
         }
@@ -186,11 +231,12 @@ def generated(files: t.Mapping[str, t.Optional[str]]) -> t.Iterator[str]:
         yield scratch
 
 
-def reload(renderer: str, ids: t.Iterable[str]) -> None:
-    """Have the files read that there are now. What is active stays so with NetworkManager, and changes at once with systemd-networkd.
+def reload(renderer: str, ids: t.Iterable[str], files: t.Iterable[str]) -> None:
+    """Have the files read that there are now, `files` among them.
 
-    `netplan apply` is not used: it takes down every connection of the node, that by which it is managed included. Where systemd-networkd
-    runs, `netplan generate` touches the files of all links, each of which would then lose its addresses for a moment.
+    What is active stays so with NetworkManager, and changes at once with systemd-networkd. `netplan apply` is not used: it takes down every
+    connection of the node, that by which it is managed included. Where systemd-networkd runs, `netplan generate` touches the files of all
+    links, each of which would then lose its addresses for a moment.
     """
     if renderer == NETWORKD:
         with generated({}) as scratch:
@@ -204,7 +250,7 @@ def reload(renderer: str, ids: t.Iterable[str]) -> None:
                     replace(f"/{name}", base64.b64decode(new["content"]), new["mode"], (new["uid"], new["gid"]))
         demand(["networkctl", "reload"], "look at `journalctl --unit systemd-networkd`")
         return
-    if renderer == NETWORKMANAGER:
+    if renderer == NETWORKMANAGER or not all(map(_is_generated, moved(files).values())):
         demand(["netplan", "generate"], "correct the file that it names: the node would not boot with it either")
     demand(["nmcli", "connection", "reload"], "look at `journalctl --unit NetworkManager`")
 
@@ -224,7 +270,7 @@ def settle(wanted: t.Mapping[str, Record]) -> None:
 
     def differs() -> list[str]:
         now = in_force(wanted)
-        return [name for name in now if any(now[name][key] != wanted[name][key] for key in ("addresses", "mtu"))]
+        return [name for name in now if not _is_settled(now[name], wanted[name])]
 
     for name in differs():
         if wanted[name]["uuid"]:
@@ -235,11 +281,16 @@ def settle(wanted: t.Mapping[str, Record]) -> None:
     for name, now in in_force(wanted).items():
         for address in set(now["addresses"]) - set(wanted[name]["addresses"]):
             command(["ip", "address", "del", address, "dev", name])
-        for address in wanted[name]["addresses"]:
-            if address not in now["addresses"]:
+        for address in (*wanted[name]["addresses"], *wanted[name]["ipv6"]):
+            if address not in (*now["addresses"], *now["ipv6"]):
                 command(["ip", "address", "add", address, "dev", name])
         if now["mtu"] != wanted[name]["mtu"]:
             command(["ip", "link", "set", "dev", name, "mtu", str(wanted[name]["mtu"])])
+
+
+def _is_settled(now: Record, wanted: Record) -> bool:
+    """Whether an interface is what it was. IPv6 addresses are never ours, so one more is nothing of ours."""
+    return now["addresses"] == wanted["addresses"] and now["mtu"] == wanted["mtu"] and set(wanted["ipv6"]) <= set(now["ipv6"])
 
 
 def restore(snapshot: Record) -> None:
@@ -248,7 +299,7 @@ def restore(snapshot: Record) -> None:
     for path, kept in snapshot["files"].items():
         put(path, kept, path in snapshot["ours"])
     try:
-        reload(snapshot["renderer"], snapshot["ids"])
+        reload(snapshot["renderer"], snapshot["ids"], snapshot["files"])
     finally:
         settle({name: one for name, one in snapshot["interfaces"].items() if name not in newer})
 

@@ -58,8 +58,11 @@ class SysctlError(ValueError):
 WANTED = {"arp_ignore": Wanted("1", ("1", "2")), "arp_announce": Wanted("2", ("2",))}
 
 
-# In a ring a node passes on what its neighbours send each other. Of this one the kernel goes by the interface's own value alone.
-FORWARDING = {"forwarding": Wanted("1", ("1",))}
+# In a ring a node passes on what its neighbours send each other. Where there are as many cables one way round as the other, an answer comes
+# another way than the question went, and with rp_filter 1 the kernel drops what comes in where it would not send the answer.
+FORWARDING = {"forwarding": Wanted("1", ("1",)), "rp_filter": Wanted("2", ("0", "2"))}
+# Of these the kernel goes by the interface's own value alone.
+_OWN = ("forwarding",)
 
 
 def keys(interfaces: t.Iterable[str], held: t.Mapping[Key, Held]) -> list[Key]:
@@ -85,19 +88,23 @@ def listing(values: t.Mapping[Key, str]) -> str:
 
 
 def decide(
-    interfaces: t.Iterable[str], held: t.Mapping[Key, Held], values: t.Mapping[Key, t.Optional[str]], forwarding: t.Optional[bool] = False
+    interfaces: t.Iterable[str],
+    held: t.Mapping[Key, Held],
+    values: t.Mapping[Key, t.Optional[str]],
+    forwarding: t.Optional[bool] = False,
+    arp: bool = True,
 ) -> Decision:
     """Give `interfaces` their settings, and everything else in `held` what it had before.
 
-    Those for `forwarding` too, or not, or (None) where they have them already.
+    Those for `arp` or not; those for `forwarding` or not, or (None) where they have them already.
 
     `values`: what is in force, null for an interface that is not there. What does already, by somebody else's hand, is left alone.
     """
     kept: dict[Key, Held] = {}
     set_now: dict[Key, str] = {}
     for interface in dict.fromkeys(interfaces):
-        forwards = forwarding or (forwarding is None and (interface, "forwarding") in held)
-        for name, wanted in (WANTED | FORWARDING if forwards else WANTED).items():
+        forwards = forwarding or (forwarding is None and any((interface, name) in held for name in FORWARDING))
+        for name, wanted in ((WANTED if arp else {}) | (FORWARDING if forwards else {})).items():
             key = (interface, name)
             enough = _in_force(name, _found(key, values), values) in wanted.enough
             if not enough and _in_force(name, wanted.value, values) not in wanted.enough:
@@ -124,7 +131,7 @@ def _found(key: Key, values: t.Mapping[Key, t.Optional[str]]) -> str:
 
 def _in_force(name: str, value: str, values: t.Mapping[Key, t.Optional[str]]) -> str:
     """What the kernel goes by: the greater one of the interface's own value and that of all interfaces, for most."""
-    if name in FORWARDING:
+    if name in _OWN:
         return value
     return str(max(int(value), int(_found(("all", name), values))))
 

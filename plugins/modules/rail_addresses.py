@@ -15,7 +15,8 @@ description:
   - Gives each rail its address, its MTU and its routes, and nothing else (no DHCP, no link-local address, no default route), by the program
     that has the interface, which is NetworkManager or systemd-networkd, by netplan where the node uses that.
   - Rails that have what they need without us are left alone. What others have configured for a rail that has not is set aside, and comes
-    back byte for byte with O(state=absent). C(netplan apply) is not used, and no other interface is touched.
+    back byte for byte with O(state=absent), or when O(rails) has that interface no more. C(netplan apply) is not used, and no other
+    interface is touched.
   - A change is undone by the node itself, after O(revert_after) seconds or at the next boot, unless O(state=confirmed) is asked for before.
     A controller that dies, and a node that is no longer reached, leave nothing behind.
 extends_documentation_fragment:
@@ -142,12 +143,14 @@ set_aside:
   sample: [/etc/netplan/40-cx7.yaml]
 """
 
+import base64
 import ipaddress
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.dgx_spark.vllm.plugins.module_utils import _fabric_change as fabric
+from ansible_collections.dgx_spark.vllm.plugins.module_utils import _fabric_compare as comparison
 from ansible_collections.dgx_spark.vllm.plugins.module_utils import _fabric_files as files
 from ansible_collections.dgx_spark.vllm.plugins.module_utils import _fabric_restore as node
 
@@ -186,27 +189,55 @@ def difference(title: str, before: str, after: str) -> dict[str, str]:
     return {"before_header": title, "after_header": title, "before": before, "after": after}
 
 
+def returns(kept: t.Mapping[str, node.Kept], ours: t.Collection[str]) -> Diff:
+    """What becomes of files that are put back."""
+    changed = {path: one for path, one in kept.items() if not node.is_put(path, one, path in ours)}
+    return [file_diff(path, None) if one is None else difference(path, "set aside\n", "in force\n") for path, one in changed.items()]
+
+
+def not_confirmed(pending: node.Record) -> Diff:
+    """The change that nobody has confirmed: it is undone, and made anew if it still does."""
+    title, diff = "in force, and not confirmed", Diff()
+    written = {files.NETPLAN_FILE, *map(files.profile_path, pending["interfaces"])}
+    for path, kept in pending["files"].items():
+        now = node.keep(path)
+        if path in written:
+            was = "" if kept is None else base64.b64decode(kept["content"]).decode(errors="replace")
+            diff.append(difference(path, was, node.text_of(path) or ""))
+        elif path != node.BEFORE and (kept is None) != (now is None):
+            diff.append(difference(path, *("set aside\n" if one is None else "in force\n" for one in (kept, now))))
+    in_force = node.in_force(pending["interfaces"])
+    return [*diff, difference(title, files.listing(pending["interfaces"]), files.listing(in_force))]
+
+
 def present(module: AnsibleModule) -> dict[str, t.Any]:
     params = module.params
     # A change that nobody has confirmed is undone first: what was meant then may no longer be right. If the fabric looked good to the
     # caller, it did by that change.
-    unconfirmed = node.read(node.PENDING) is not None if module.check_mode else node.revert()
-    change = fabric.compare(params["rails"], params["functions"], params["adopt"] or unconfirmed)
+    pending = node.read(node.PENDING)
+    diff = not_confirmed(pending) if pending else []
+    if not module.check_mode:
+        node.revert()
+    change = comparison.compare(params["rails"], params["functions"], params["adopt"] or pending is not None)
+    before = node.read(node.BEFORE)
     if change is None:
-        return {"changed": unconfirmed, "change": None, "ours": node.read(node.BEFORE) is not None, "renderer": None, "set_aside": []}
-    fabric.refuse_own_path(change)
-    diff = [file_diff(path, text) for path, text in change.texts.items()]
+        same: dict[str, t.Any] = {"change": None, "ours": before is not None, "renderer": None, "set_aside": []}
+        return {"changed": pending is not None, **same, "diff": diff}
+    comparison.refuse_own_path(change)
+    before = before or comparison.NOTHING
+    diff += [file_diff(path, text) for path, text in change.texts.items()]
     diff += [difference(path, f"in force, for {', '.join(names)}\n", "set aside\n") for path, names in change.aside.items()]
-    foreseen = {name: dict(one) for name, one in change.now.items()}
+    diff += returns(change.back, before["ours"])
+    foreseen = {**change.now, **fabric.left(change, before)}
     for rail in change.rails:
         routes = [f"{route['to']} via {route['via']}" for route in rail["routes"]]
-        foreseen[rail["interface"]] = {"addresses": [rail["address"]], "mtu": rail["mtu"], "routes": routes}
+        foreseen[rail["interface"]] = {"addresses": [rail["address"]], "ipv6": [], "mtu": rail["mtu"], "routes": routes}
     diff.append(difference("in force", files.listing(change.now), files.listing(foreseen)))
     identifier = None
     if not module.check_mode:
         management = fabric.addresses_of(None, {*params["functions"], *change.affected})
         identifier = fabric.apply(change, management, params["revert_after"])
-    done = {"change": identifier, "ours": True, "renderer": change.renderer, "set_aside": sorted(change.aside)}
+    done = {"change": identifier, "ours": bool(change.rails), "renderer": change.renderer, "set_aside": sorted(change.aside)}
     return {"changed": True, **done, "diff": diff}
 
 
@@ -228,8 +259,7 @@ def absent(module: AnsibleModule) -> dict[str, t.Any]:
         return {"changed": False}
     diff: Diff = []
     if before:
-        for path, kept in before["files"].items():
-            diff.append(file_diff(path, None) if kept is None else difference(path, "set aside\n", "in force\n"))
+        diff += returns(before["files"], before["ours"])
         diff.append(difference("in force", files.listing(node.in_force(before["interfaces"])), files.listing(before["interfaces"])))
     if not module.check_mode:
         fabric.absent()

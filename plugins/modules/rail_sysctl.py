@@ -28,12 +28,19 @@ attributes:
     support: full
 options:
   interfaces:
-    description: All interfaces that are to have the settings. An empty list puts everything back.
+    description:
+      - All interfaces that are to have the settings. An empty list puts everything back.
+      - Left out, they are those that have settings of ours.
     type: list
     elements: str
-    required: true
+  arp:
+    description: Whether they get C(arp_ignore=1) and C(arp_announce=2).
+    type: bool
+    default: true
   forwarding:
-    description: Whether they get C(forwarding=1) too, which the nodes of a ring need. Left out, it stays as it is.
+    description:
+      - Whether they get C(forwarding=1), and C(rp_filter=2) where 1 is in force, which the nodes of a ring need.
+      - Left out, it stays as it is.
     type: bool
 notes:
   - A value that was set by hand and is in no file is taken for somebody's wish too, and is gone after a reboot.
@@ -121,20 +128,23 @@ def apply(decision: _sysctl.Decision, file_changes: bool) -> None:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "interfaces": {"type": "list", "elements": "str", "required": True},
+            "interfaces": {"type": "list", "elements": "str"},
+            "arp": {"type": "bool", "default": True},
             "forwarding": {"type": "bool"},
         },
         supports_check_mode=True,
     )
     interfaces = module.params["interfaces"]
-    wrong = [name for name in interfaces if not name or "/" in name or name in (".", "..", "all", "default")]
+    wrong = [name for name in interfaces or () if not name or "/" in name or name in (".", "..", "all", "default")]
     if wrong:
         module.fail_json(msg=f"interfaces: found {', '.join(map(repr, wrong))}, wanted names of network interfaces, such as enp1s0f0np0")
     try:
         text = _fabric_restore.text_of(_sysctl.PATH)
         held = _sysctl.parse(text or "")
+        if interfaces is None:
+            interfaces = sorted({interface for interface, _name in held if os.path.isdir(os.path.join(CONF, interface))})
         values = {key: value_of(key) for key in _sysctl.keys(interfaces, held)}
-        decision = _sysctl.decide(interfaces, held, values, module.params["forwarding"])
+        decision = _sysctl.decide(interfaces, held, values, module.params["forwarding"], module.params["arp"])
         file_changes = (text or "") != decision.text if decision.text else text is not None
         if not module.check_mode:
             apply(decision, file_changes)

@@ -10,6 +10,7 @@ from typing import Any, Callable
 
 import pytest
 
+from simulation import cluster
 from tests.acceptance.conftest import another_cluster
 from tests.acceptance.harness import Playbooks, wait_for
 from tests.acceptance.test_recovery import reboot
@@ -230,6 +231,118 @@ def test_the_ports_are_taken_from_networkmanager_and_given_back(playbooks: Playb
         assert playbooks.run(FABRIC).succeeded().changed == set()
         playbooks.run(FABRIC, "-e", "fabric_state=absent").succeeded()
         same(states(nodes), found)
+        playbooks.run(FABRIC).succeeded()
+        as_an_upgrade_leaves_them(node)
+        assert playbooks.run(FABRIC).succeeded().changed == set()
+        both_rails_carry_jumbo_frames(nodes)
+        playbooks.run(FABRIC, "-e", "fabric_state=absent").succeeded()
+        same(states(nodes), found)
+
+
+def as_an_upgrade_leaves_them(node: Any) -> None:
+    """Move our profiles of NetworkManager to netplan, as an upgrade of Ubuntu's does (netplan.readthedocs.io, "netplan everywhere")."""
+    folder = "/etc/NetworkManager/system-connections"
+    for name in RAILS["spark1"]:
+        profile = f"{folder}/dgx-spark-{name}.nmconnection"
+        identifier = node.check_output(f"sed -n s/^uuid=//p {profile}")
+        address = node.check_output(f"sed -n s/^address1=//p {profile}")
+        known = {"uuid": identifier, "name": f"dgx-spark-{name}", "passthrough": {"connection.autoconnect-priority": "100"}}
+        entry = {"renderer": "NetworkManager", "match": {"name": name}, "addresses": [address], "mtu": 9000, "link-local": []}
+        moved = {"network": {"version": 2, "ethernets": {f"NM-{identifier}": {**entry, "networkmanager": known}}}}
+        node.check_output(f"rm {profile} && umask 077 && cat > /etc/netplan/90-NM-{identifier}.yaml <<'END'\n{json.dumps(moved)}\nEND")
+    node.check_output("netplan generate && nmcli connection reload && nmcli connection up dgx-spark-enp1s0f0np0")
+
+
+def plug(port: int, plugged: bool) -> None:
+    for host in RAILS:
+        cluster.cable(host, port, plugged)
+
+
+@pytest.mark.long
+def test_the_addresses_follow_a_cable_and_the_port_that_it_has_left_is_as_it_was(playbooks: Playbooks, nodes: dict[str, Any]) -> None:
+    with another_cluster("two_spark_two_cables_bare"):
+        plug(1, False)
+        nodes["spark1"].check_output(
+            "nmcli connection add type ethernet con-name cx7 ifname enp1s0f0np0 ipv4.method manual ipv4.addresses 192.168.9.1/24"
+        )
+        nodes["spark1"].check_output("nmcli connection up cx7")
+        path = "/etc/netplan/60-rails.yaml"
+        nodes["spark2"].check_output(f"umask 077 && cat > {path} <<'END'\n{WRONG}END\nnetplan generate && nmcli connection reload")
+        nodes["spark2"].check_output("for port in enp1s0f0np0 enP2p1s0f0np0; do nmcli connection up netplan-$port; done")
+        found = states(nodes)
+        playbooks.run(FABRIC).succeeded()
+        both_rails_carry_jumbo_frames(nodes)
+        assert not nodes["spark2"].file(path).exists
+        plug(0, False)
+        plug(1, True)
+        playbooks.run(FABRIC).succeeded()
+        for moment in ("at once", "after a reboot"):
+            both_rails_carry_jumbo_frames(nodes)
+            assert playbooks.run(FABRIC).succeeded().changed == set(), moment
+            for host, node in nodes.items():
+                # Nothing of port 0 is ours, and nothing of the user's is missing.
+                now = state(node)
+                missing = set(found[host]["files"]) - set(now["files"])
+                more = {line.split()[0] for line in now["files"]} - {line.split()[0] for line in found[host]["files"]}
+                assert missing == set() and not [name for name in more if "f0np0" in name], (moment, missing, more)
+                assert not {"enp1s0f0np0", "enP2p1s0f0np0"} & set(now["addresses"]), moment
+                if moment == "at once":
+                    reboot(node)
+            wait_for("the addresses", lambda: all(len(rails_of(node)) == 2 for node in nodes.values()), 30)
+        playbooks.run(FABRIC, "-e", "fabric_state=absent").succeeded()
+        plug(1, False)
+        plug(0, True)
+        wait_for("the user's addresses", lambda: all(rails_of(node)[:1] == ["192.168.9.1"] for node in nodes.values()), 30)
+        same(states(nodes), found)
+
+
+@pytest.mark.long
+def test_what_is_missing_or_in_the_way_is_named_and_nothing_is_changed(
+    as_found: dict[str, Any], playbooks: Playbooks, nodes: dict[str, Any]
+) -> None:
+    def said(host: str) -> str:
+        run = playbooks.run(FABRIC)
+        assert run.code != 0
+        (message,) = {event["message"] for event in run.failures if event["host"] == host}
+        assert rails_of(nodes[host]) == []
+        return str(message)
+
+    for host, program, words in (
+        ("spark1", "ip", "wanted iproute2; install it"),
+        ("spark1", "nmcli", "packages network-manager, netplan.io"),
+        ("spark2", "netplan", "packages network-manager, netplan.io"),
+        ("spark1", "ss", "found no program ss, wanted to run it; install the package iproute2"),
+    ):
+        path = nodes[host].check_output(f"readlink -f $(command -v {program})")
+        nodes[host].check_output(f"mv {path} {path}.away")
+        try:
+            assert words in said(host), program
+        finally:
+            nodes[host].check_output(f"mv {path}.away {path}")
+    nodes["spark2"].check_output("ip link add link enP2p1s0f1np1 name storage type vlan id 100")
+    try:
+        run = playbooks.run(FABRIC)
+        assert run.code != 0 and "fabric.stacked spark2: found storage made upon enP2p1s0f1np1" in run.output
+        assert [rails_of(node) for node in nodes.values()] == [[], []]
+    finally:
+        nodes["spark2"].check_output("ip link delete storage")
+
+
+@pytest.mark.long
+def test_a_gid_index_that_moved_is_planned_with_and_nothing_is_changed(
+    as_found: dict[str, Any], playbooks: Playbooks, nodes: dict[str, Any]
+) -> None:
+    playbooks.run(FABRIC).succeeded()
+    port = RAILS["spark2"][0]
+    address = nodes["spark2"].check_output(f"ip -4 -o address show dev {port} | awk '{{print $4; exit}}'")
+    for step in (f"del {address}", "add 172.30.99.1/32", f"add {address}", "del 172.30.99.1/32"):
+        nodes["spark2"].check_output(f"ip address {step} dev {port}")
+    before = states(nodes)
+    run = playbooks.run(FABRIC).succeeded()
+    assert run.changed == set()
+    same(states(nodes), before)
+    (rail,) = [line.split() for line in run.output.splitlines() if address.split("/")[0] in line and "spark2" in line][:1]
+    assert "5" in rail, rail
 
 
 @pytest.mark.long

@@ -12,6 +12,7 @@ from simulation.description import load
 from tests.acceptance.conftest import another_cluster, inventory_file
 from tests.acceptance.harness import Playbooks
 from tests.acceptance.test_addresses import FABRIC, rails_of, same, states, unreached
+from tests.acceptance.test_fabric import ROLE_ALONE
 from tests.acceptance.test_recovery import reboot
 from tests.acceptance.test_topologies import recipe
 
@@ -63,6 +64,43 @@ def test_without_our_rules_dockers_firewall_drops_what_a_node_of_a_ring_would_pa
         for node in nodes.values():
             node.check_output("systemctl restart docker")
         assert unreached(nodes) == []
+        # A ring that works is left alone also where a firewall lets no probe through.
+        block = "add table netdev deaf; add chain netdev deaf in { type filter hook ingress devices = { %s } priority 0; };"
+        block += " add rule netdev deaf in ether type 0x88b5 drop"
+        nodes["spark1"].check_output(f"nft '{block % 'enp1s0f0np0, enp1s0f1np1, enP2p1s0f0np0, enP2p1s0f1np1'}'")
+        run = playbooks.run(FABRIC, inventory=inventory).succeeded()
+        assert "probe.silent spark1" in run.output and run.changed == set()
+        assert unreached(nodes) == []
+
+
+@pytest.mark.long
+def test_nodes_of_a_ring_that_check_the_way_back_strictly_pass_on_what_comes_another_way(
+    playbooks: Playbooks, tmp_path: Path, reach: Callable[[str], Any]
+) -> None:
+    with another_cluster("three_spark_ring_bare") as path:
+        described = load(path).nodes
+        inventory = inventory_file(tmp_path, lambda group: group.update(hosts={n.name: {"ansible_host": n.address} for n in described}))
+        nodes = {node.name: reach(node.address) for node in described}
+        listing = "sysctl --all --pattern 'ipv4[.]conf[.].*[.](rp_filter|forwarding|arp_ignore)$'"
+
+        def strict() -> None:
+            for node in nodes.values():
+                node.check_output("for file in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 1 > $file; done")
+
+        strict()
+        settings = {host: node.check_output(listing) for host, node in nodes.items()}
+        playbooks.run(FABRIC, "-e", "fabric_arp=false", inventory=inventory).succeeded()
+        assert unreached(nodes) == []
+        assert all(".arp_ignore = 1" not in node.check_output(listing) for node in nodes.values())
+        strict()
+        assert unreached(nodes) != []
+        playbooks.run(FABRIC, inventory=inventory).succeeded()
+        assert unreached(nodes) == []
+        # Neither of these says anything about the ring.
+        playbooks.run(ROLE_ALONE, "-e", "fabric_arp=false", inventory=inventory).succeeded()
+        assert unreached(nodes) == []
+        playbooks.run(FABRIC, "-e", "fabric_state=absent", inventory=inventory).succeeded()
+        assert {host: node.check_output(listing) for host, node in nodes.items()} == settings
 
 
 @pytest.mark.long

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.dgx_spark.vllm.plugins.module_utils import _findings
+from ansible_collections.dgx_spark.vllm.plugins.module_utils import _findings, _gid
 from ansible_collections.dgx_spark.vllm.plugins.module_utils._addressing import Addressing, addressing
 from ansible_collections.dgx_spark.vllm.plugins.module_utils._foresee import foresee
 from ansible_collections.dgx_spark.vllm.plugins.module_utils._plan import plan
@@ -112,6 +112,49 @@ def test_in_a_ring_every_address_is_reached_from_every_node(nodes: int) -> None:
                 assert hops <= (nodes + 1) // 2, (host, target)
 
 
+def dropped_by_strict_nodes(rails: dict[str, list[dict[str, Any]]]) -> set[tuple[str, str]]:
+    """Who does not reach whom where a node drops what comes in by another rail than it would send the answer by (rp_filter 1)."""
+    owners = {ipaddress.IPv4Interface(rail["address"]).ip: (host, rail["interface"]) for host, mine in rails.items() for rail in mine}
+
+    def way(host: str, target: ipaddress.IPv4Address) -> tuple[str, str, ipaddress.IPv4Address, ipaddress.IPv4Address]:
+        """The next node, the interface by which it is arrived at, and by which this one is left; the address at this end."""
+        for rail in rails[host]:
+            own = ipaddress.IPv4Interface(rail["address"])
+            if target in own.network:
+                return (*owners[target], rail["interface"], own.ip)
+        for rail in rails[host]:
+            for route in rail["routes"]:
+                if target in ipaddress.IPv4Network(route["to"]):
+                    return (*owners[ipaddress.IPv4Address(route["via"])], rail["interface"], ipaddress.IPv4Interface(rail["address"]).ip)
+        raise AssertionError((host, target))
+
+    found = set()
+    for host in rails:
+        for target, (owner, _interface) in owners.items():
+            here, source = host, None
+            while here != owner:
+                here, arrived, _left, mine = way(here, target)
+                source = source or mine
+                if owners[source][0] != here and way(here, source)[2] != arrived:
+                    found.add((host, owner))
+    return found
+
+
+@pytest.mark.parametrize("nodes", [3, 4, 5, 6, 7])
+def test_in_a_ring_of_an_odd_number_of_nodes_answers_come_another_way_than_questions(nodes: int) -> None:
+    """Why the role has its nodes check the way back loosely."""
+    names = "abcdefgh"[:nodes]
+    found = dropped_by_strict_nodes(address(bare(names, ring_of(names))).rails)
+    assert (found != set()) == (nodes % 2 == 1), found
+
+
+@pytest.mark.parametrize("cables", [PAIR, TWO_CABLES, [[("a", 0), ("b", 1), ("c", 0)]]])
+def test_where_no_node_passes_anything_on_answers_come_the_way_of_the_questions(cables: list[Cable]) -> None:
+    names = sorted({host for ends in cables for host, _cage in ends})
+    rails = address(bare(names, cables)).rails
+    assert len(rails) == len(names) and dropped_by_strict_nodes(rails) == set()
+
+
 def test_a_fabric_that_somebody_has_made_is_kept_with_its_mtu() -> None:
     cluster = bare("ab", PAIR)
     for host, cage, last in (("a", "f0np0", 10), ("b", "f1np1", 11)):
@@ -160,6 +203,53 @@ def test_networks_that_the_nodes_reach_otherwise_are_passed_over() -> None:
     assert list(shown(address(cluster))["a"].values()) == ["10.100.2.1/24", "10.100.4.1/24"]
 
 
+def test_networks_of_ports_that_lead_to_no_node_of_the_cluster_are_passed_over() -> None:
+    cluster = bare("ab", [*PAIR, [("a", 1)]])
+    give(cluster, "a", "enp1s0f1np1", "10.100.0.5/24")
+    assert list(shown(address(cluster))["b"].values()) == ["10.100.1.2/24", "10.100.2.2/24"]
+    # But a port whose frames nobody hears just now may be in the network of the others.
+    give(cluster, "b", "enp1s0f1np1", "10.100.0.2/24")
+    assert list(shown(address(cluster))["b"].values()) == ["10.100.0.2/24", "10.100.1.2/24"]
+
+
+def test_networks_of_docker_are_passed_over() -> None:
+    cluster = bare("ab", PAIR)
+    bridge = {"address": "172.17.0.1", "prefix_length": 16, "network": "172.17.0.0/16"}
+    cluster["b"]["interfaces"].append({**cluster["b"]["interfaces"][0], "name": "docker0", "physical": False, "ipv4": [bridge]})
+    assert list(shown(address(cluster, addresses="172.16.0.0/12", prefix_length=16))["a"].values()) == ["172.16.0.1/16", "172.18.0.1/16"]
+    found = address(cluster, addresses="172.17.0.0/16")
+    assert ids(found) == ["fabric.range"] and "it overlaps 172.17.0.0/16 (b docker0)" in found.findings[0]["found"]
+
+
+def test_rails_with_ipv6_alone_are_given_addresses() -> None:
+    cluster = bare("ab", PAIR)
+    for device in cluster["a"]["devices"]:
+        gid = "fd00:0000:0000:0000:0000:0000:0000:0001"
+        device["gids"] += [
+            {"index": n, "gid": gid, "type": kind, "netdev": device["netdev"], "ipv4": None} for n, kind in ((2, "v1"), (3, "v2"))
+        ]
+    found = address(cluster)
+    assert list(shown(found)["a"].values()) == ["10.100.0.1/24", "10.100.1.1/24"]
+    planned = plan(applied(cluster, found))
+    assert _findings.errors(planned["findings"]) == [] and [rail["gid_index"] for rail in planned["nodes"]["a"]["rails"]] == [5, 5]
+
+
+def test_addresses_at_another_gid_index_are_kept_and_planned_with() -> None:
+    cluster = bare("ab", PAIR)
+    first = applied(cluster, address(cluster))
+    drifted = copy.deepcopy(first)
+    for device in drifted["b"]["devices"]:
+        for gid in device["gids"]:
+            gid["index"] += 2 if gid["ipv4"] else 0
+        device["nccl_gid_index"] = _gid.nccl_choice(device["gids"], device["gid_table_length"])
+        device["gid_index"] = device["nccl_gid_index"] if device["ipv4"] else None
+    assert all(rail["kept"] for rails in address(drifted).rails.values() for rail in rails)
+    before, after = plan(first), plan(drifted)
+    assert _findings.errors(after["findings"]) == []
+    assert {host: [rail["gid_index"] for rail in node["rails"]] for host, node in after["nodes"].items()} == {"a": [3, 3], "b": [5, 5]}
+    assert [rail["ipv4"] for rail in after["nodes"]["b"]["rails"]] == [rail["ipv4"] for rail in before["nodes"]["b"]["rails"]]
+
+
 @pytest.mark.parametrize(
     "given_range, length, said",
     [
@@ -197,12 +287,13 @@ def test_who_hears_nobody_is_named_and_who_was_not_probed_stops() -> None:
     assert ids(address(cluster)) == ["probe.missing"]
 
 
-def test_a_bond_upon_a_rail_is_named() -> None:
+@pytest.mark.parametrize("upper", ["bond0", "br0", "enp1s0f1np1.100"])
+def test_a_bond_a_bridge_or_a_vlan_upon_a_rail_is_named(upper: str) -> None:
     cluster = bare("ab", PAIR)
-    cluster["b"]["devices"][1]["uppers"] = ["bond0"]
+    cluster["b"]["devices"][1]["uppers"] = [upper]
     found = address(cluster)
     assert [(finding["id"], finding["host"]) for finding in found.findings] == [("fabric.stacked", "b")]
-    assert "bond0 made upon enp1s0f1np1" in found.findings[0]["found"]
+    assert f"{upper} made upon enp1s0f1np1" in found.findings[0]["found"]
 
 
 def test_rails_of_one_network_that_no_wire_connects_are_refused() -> None:

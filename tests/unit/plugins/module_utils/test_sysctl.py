@@ -14,13 +14,18 @@ from hypothesis import strategies as st
 from ansible_collections.dgx_spark.vllm.plugins.module_utils._sysctl import Decision, Held, Key, SysctlError, decide, keys, parse, render
 
 RAIL, TWIN = "enp1s0f0np0", "enP2p1s0f0np0"
-NAMES = ("arp_ignore", "arp_announce", "forwarding")
+NAMES = ("arp_ignore", "arp_announce", "forwarding", "rp_filter")
 Values = dict[Key, Optional[str]]
 
 
 def kernel(all_ignore: str = "0", all_announce: str = "0", **rail: str) -> Values:
     """What is in force: the kernel's defaults but for what is given."""
-    values: Values = {("all", "arp_ignore"): all_ignore, ("all", "arp_announce"): all_announce, ("all", "forwarding"): "0"}
+    values: Values = {
+        ("all", "arp_ignore"): all_ignore,
+        ("all", "arp_announce"): all_announce,
+        ("all", "forwarding"): "0",
+        ("all", "rp_filter"): "0",
+    }
     for interface in ("default", RAIL, TWIN):
         values.update({(interface, name): "0" for name in NAMES})
     return {**values, **{(RAIL, name): value for name, value in rail.items()}}
@@ -79,6 +84,32 @@ def test_a_setting_of_all_interfaces_that_overrules_ours_is_named(ignore: str, a
 def test_an_interface_that_is_not_there_is_named() -> None:
     with pytest.raises(SysctlError, match=r"no interface enp9, .*ip link show enp9"):
         decide(["enp9"], {}, {**kernel(), ("enp9", "arp_ignore"): None, ("enp9", "arp_announce"): None})
+
+
+@pytest.mark.parametrize(("all_interfaces", "own"), [("1", "0"), ("0", "1"), ("1", "1")])
+def test_in_a_ring_an_answer_may_come_another_way_than_the_question_went(all_interfaces: str, own: str) -> None:
+    strict = {**kernel("1", "2", rp_filter=own, forwarding="1"), ("all", "rp_filter"): all_interfaces}
+    decision = decide([RAIL], {}, strict, True)
+    assert decision == Decision(decision.text, {}, {(RAIL, "rp_filter"): "2"})
+    held = parse(decision.text)
+    assert decide([RAIL], held, in_force(strict, decision), None) == Decision(decision.text, {}, {})
+    assert decide([], held, in_force(strict, decision)).put_back == {(RAIL, "rp_filter"): own}
+    assert decide([RAIL], {}, strict, False) == decide([RAIL], {}, strict, None) == Decision("", {}, {})
+
+
+@pytest.mark.parametrize(("all_interfaces", "own"), [("0", "0"), ("2", "1"), ("1", "2")])
+def test_a_loose_check_of_the_way_back_or_none_is_left_alone(all_interfaces: str, own: str) -> None:
+    values = {**kernel("1", "2", rp_filter=own, forwarding="1"), ("all", "rp_filter"): all_interfaces}
+    assert decide([RAIL], {}, values, True) == Decision("", {}, {})
+
+
+def test_a_node_of_a_ring_forwards_also_where_arp_is_left_as_it_is() -> None:
+    decision = decide([RAIL], {}, kernel("3"), True, arp=False)
+    assert decision.set_now == {(RAIL, "forwarding"): "1"}
+    both = decide([RAIL], {}, kernel(), True)
+    after = decide([RAIL], parse(both.text), in_force(kernel(), both), None, arp=False)
+    assert after.put_back == {(RAIL, "arp_ignore"): "0", (RAIL, "arp_announce"): "0"} and after.set_now == {}
+    assert parse(after.text) == {(RAIL, "forwarding"): Held("1", "0")}
 
 
 def test_after_a_recabling_the_other_interface_has_what_it_had() -> None:

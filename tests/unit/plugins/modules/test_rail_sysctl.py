@@ -25,7 +25,7 @@ class Node:
         self.conf, self.file = root / "conf", root / "60-dgx-spark-fabric.conf"
         for interface in ("all", "default", RAIL, TWIN):
             (self.conf / interface).mkdir(parents=True)
-            self.put(interface, {**OFF, "forwarding": "0\n"})
+            self.put(interface, {**OFF, "forwarding": "0\n", "rp_filter": "1\n"})
 
     def put(self, interface: str, values: dict[str, str]) -> None:
         for name, value in values.items():
@@ -36,6 +36,9 @@ class Node:
 
     def state(self) -> tuple[dict[str, str], dict[str, str], Optional[str]]:
         return self.values(RAIL), self.values(TWIN), self.file.read_text() if self.file.exists() else None
+
+    def number(self, interface: str, name: str) -> int:
+        return int((self.conf / interface / name).read_text())
 
     def run(self, *interfaces: str, check: bool = False, **options: Any) -> dict[str, Any]:
         return run_module(rail_sysctl, {"interfaces": list(interfaces), **options}, check=check, diff=True)
@@ -71,10 +74,24 @@ def test_a_node_of_a_ring_forwards_as_long_as_it_is_in_one(node: Node) -> None:
     assert forwarding.read_text() == "0\n" and "forwarding" not in node.file.read_text()
 
 
+def test_without_interfaces_those_that_are_ours_keep_what_a_ring_needs(node: Node) -> None:
+    before = node.state()
+    node.run(RAIL, TWIN, forwarding=True)
+    (node.conf / TWIN).rename(node.conf / "gone")
+    result = run_module(rail_sysctl, {"arp": False})
+    assert result["changed"] and node.values(RAIL) == OFF
+    assert (node.number(RAIL, "forwarding"), node.number(RAIL, "rp_filter")) == (1, 2)
+    assert TWIN not in node.file.read_text() and run_module(rail_sysctl, {"arp": False})["changed"] is False
+    (node.conf / "gone").rename(node.conf / TWIN)
+    node.run()
+    assert (node.number(RAIL, "forwarding"), node.number(RAIL, "rp_filter")) == (0, 1)
+    assert node.state()[2] == before[2] and run_module(rail_sysctl, {"arp": False})["changed"] is False
+
+
 def test_what_forwards_already_is_left_alone(node: Node) -> None:
     node.put(RAIL, {"forwarding": "1\n"})
     node.run(RAIL, forwarding=True)
-    assert "forwarding" not in node.file.read_text()
+    assert "/forwarding" not in node.file.read_text()
     node.run()
     assert (node.conf / RAIL / "forwarding").read_text() == "1\n"
 
