@@ -102,13 +102,14 @@ def _texts_of(back: t.Mapping[str, node.Kept]) -> dict[str, t.Optional[str]]:
 def left(change: Change, before: Record) -> dict[str, Record]:
     """What the interfaces had before us that get no address of ours any more.
 
-    Without a cable a program gives an interface no address, and does so by its file when there is one again.
+    Without a cable a program gives an interface no address, and does so by its file, if that is in force, when there is one again.
     """
-    by_file = {name for path in change.back for name in before["defines"].get(path, ())}
+    defines = {**before["defines"], **change.aside}
+    aside, back = ({name for path, names in defines.items() if (path in change.back) is come for name in names} for come in (False, True))
     found = {}
     for name in set(change.now) - {rail["interface"] for rail in change.rails}:
         was = before["interfaces"].get(name, change.now[name])
-        dark = not change.now[name]["carrier"] and (was["uuid"] or name in by_file)
+        dark = not change.now[name]["carrier"] and name not in aside and (was["uuid"] or name in back)
         found[name] = {**was, "addresses": [], "ipv6": [], "uuid": None} if dark else was
     return found
 

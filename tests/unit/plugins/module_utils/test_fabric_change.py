@@ -122,7 +122,8 @@ def test_a_file_is_still_set_aside_while_it_is_about_a_rail_of_ours(node: Node) 
     move_cable(node)
     give(rail(PORT1))
     assert THEIRS not in node.files()
-    # Nothing of ours is about port 0, and no file of theirs is in force: it is only remembered.
+    # No file in force is about port 0: what it had is remembered, and set by hand as long as the node runs.
+    assert node.links[PORT0].addresses == ["192.168.9.1/24"]
     assert restore.read(restore.BEFORE)["interfaces"][PORT0]["addresses"] == ["192.168.9.1/24"]  # type: ignore[index]
     fabric.absent()
     assert node.files() == found
@@ -136,6 +137,16 @@ def test_what_somebody_has_written_anew_meanwhile_stays(node: Node) -> None:
     assert "192.168.7.7" in node.files()[THEIRS]
     fabric.absent()
     assert "192.168.7.7" in node.files()[THEIRS] and OURS not in node.files()
+
+
+def test_what_somebody_does_with_a_port_that_is_ours_no_more_is_theirs(node: Node) -> None:
+    give(rail(PORT0))
+    node.cable(PORT1, True)
+    give(rail(PORT1))
+    node.write(THEIRS, USERS.format(PORT0).replace("192.168.9.1", "192.168.7.7"))
+    node.boot()
+    fabric.absent()
+    assert node.links[PORT0].addresses == ["192.168.7.7/24"] and OURS not in node.files()
 
 
 def test_a_rail_that_comes_back_is_set_aside_and_put_back_once_more(node: Node) -> None:
@@ -190,6 +201,16 @@ def test_profiles_that_an_upgrade_has_moved_to_netplan_are_left_there_and_go_wit
     assert node.links[PORT0].addresses == ["192.168.9.1/24"]
     # It would have netplan write the others' files anew.
     assert not [words for words in node.commands if "delete" in words]
+
+
+def test_addresses_that_were_set_by_hand_come_back_also_after_an_upgrade(with_profile: Node) -> None:
+    node = with_profile
+    node.cable(PORT1, True)
+    node.links[PORT1].addresses = ["192.168.8.1/24"]
+    give(rail(PORT0), rail(PORT1, "10.100.1.1/24"))
+    node.upgrade()
+    fabric.absent()
+    assert (node.links[PORT0].addresses, node.links[PORT1].addresses) == (["192.168.9.1/24"], ["192.168.8.1/24"])
 
 
 def test_a_change_of_a_moved_profile_that_nobody_confirms_is_taken_back(with_profile: Node) -> None:
