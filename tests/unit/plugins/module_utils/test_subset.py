@@ -27,7 +27,7 @@ def node(number: int, **rail: Any) -> dict[str, Any]:
     return observed(change(ports, RAIL, **rail) if rail else ports)
 
 
-def switch(nodes: int, **changed: dict[str, Any]) -> Cluster:
+def switch(nodes: int, **changed: dict[str, Any]) -> dict[str, Any]:
     """Nodes a, b, c and so on; `changed` are those on which something is different, by name."""
     return {name: node(number, **changed.get(name, {})) for number, name in enumerate("abcdefghijklmnop"[:nodes], 1)}
 
@@ -37,6 +37,7 @@ def uncabled(number: int) -> dict[str, Any]:
 
 
 SMALL = {"mtu": 1500}
+AWAY: dict[str, Any] = {"msg": "unreachable"}
 
 
 def ranks(found: dict[str, Any]) -> str:
@@ -92,9 +93,9 @@ def test_spares_are_in_the_order_of_the_inventory() -> None:
     assert (ranks(found), found["spares"]) == ("ed", ["b", "a", "c"])
 
 
-BROKEN = {
+BROKEN: dict[str, tuple[Any, str]] = {
     "not reached": (None, "observation.missing"),
-    "failed": ({"msg": "unreachable"}, "observation.missing"),
+    "failed": (AWAY, "observation.missing"),
     "no card": ({"devices": []}, "rdma.none"),
     "no cable": (uncabled(2), "rdma.no-active-port"),
     "another MTU": (node(2, mtu=1500), "mtu.mismatch"),
@@ -119,7 +120,7 @@ def test_a_node_that_can_not_serve_is_passed_over_with_a_warning_that_says_why(o
 
 
 def test_what_is_wrong_on_a_spare_is_a_warning() -> None:
-    found = plan_of({**switch(3), "d": uncabled(4), "e": None}, nodes=3)
+    found = plan_of({**switch(3), "d": uncabled(4), "e": AWAY}, nodes=3)
     assert ranks(found) == "abc"
     assert ids(found) == [("plan.spare-unfit", "d"), ("plan.spare-unfit", "e")]
     assert "could take no other's place, because of rdma.no-active-port (rocep1s0f0:1" in found["findings"][0]["found"]
@@ -144,7 +145,7 @@ def test_without_a_wanted_head_rank_0_moves_and_the_warning_says_so() -> None:
     found = plan_of(hosts, nodes=2)
     assert (ranks(found), found["master_addr"]) == ("bc", "10.0.0.2")
     assert told(found, "plan.passed-over")["found"].endswith("; rank 0, and with it the API, is on b")
-    assert "rank 0" not in told(plan_of({**switch(3), "b": None}, nodes=2), "plan.passed-over")["found"]
+    assert "rank 0" not in told(plan_of({**switch(3), "b": AWAY}, nodes=2), "plan.passed-over")["found"]
 
 
 def test_a_wanted_head_has_a_rank_or_there_is_no_plan() -> None:
@@ -231,7 +232,7 @@ def test_the_drawing_shows_a_spare_as_one() -> None:
     picture = Picture(draw(plan_of(hosts, nodes=2), hosts))
     assert "Pair of 2 nodes and 1 spare" in picture.contents()
     assert picture.node("c")[:2] == ["c", "spare"]
-    failed = Picture(draw(plan_of(dict.fromkeys("abc"), nodes=2), dict.fromkeys("abc")))
+    failed = Picture(draw(plan_of(dict.fromkeys("abc", AWAY), nodes=2), dict.fromkeys("abc")))
     assert "3 nodes, no plan" in failed.contents() and "spare" not in failed.contents()
 
 
@@ -265,9 +266,9 @@ def test_spares_get_addresses_like_the_others() -> None:
 PROVOKED = {
     "inventory.node-count": lambda: plan_of(switch(2), nodes=3),
     "plan.spare": lambda: plan_of(switch(3), nodes=2),
-    "plan.spare-unfit": lambda: plan_of({**switch(2), "c": None}, nodes=2),
-    "plan.passed-over": lambda: plan_of({**switch(3), "b": None}, nodes=2),
-    "plan.no-choice": lambda: plan_of({"a": None, "b": None, "c": None}, nodes=2),
+    "plan.spare-unfit": lambda: plan_of({**switch(2), "c": AWAY}, nodes=2),
+    "plan.passed-over": lambda: plan_of({**switch(3), "b": AWAY}, nodes=2),
+    "plan.no-choice": lambda: plan_of(dict.fromkeys("abc", AWAY), nodes=2),
 }
 
 
