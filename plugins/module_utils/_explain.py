@@ -32,7 +32,7 @@ def explain(plan: t.Mapping[str, t.Any]) -> list[str]:
         *table(rows),
         *_ring(plan),
         *(f"{host}: {_setting(node)}" for host, node in plan["nodes"].items()),
-        *(f"{host}: {_reason(plan, host)}" for host in plan["spares"]),
+        *(f"{host}: {why_spare(plan, host)}" for host in plan["spares"]),
     ]
 
 
@@ -41,8 +41,8 @@ def _spares(plan: t.Mapping[str, t.Any]) -> str:
     return f" and {count} spare{'' if count == 1 else 's'}" if count else ""
 
 
-def _reason(plan: t.Mapping[str, t.Any], host: str) -> str:
-    """Why a host is a spare; where every choice has an error none is made."""
+def why_spare(plan: t.Mapping[str, t.Any], host: str) -> str:
+    """Return why a spare of the plan is one; where every choice of hosts has an error none is made."""
     told = (finding["found"] for finding in plan["findings"] if finding["host"] == host and finding["id"].startswith("plan."))
     return next(told, "not in the first choice, which has errors, as has every other")
 

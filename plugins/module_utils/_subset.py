@@ -109,12 +109,12 @@ def _spare_findings(found: Plan, hosts: t.Sequence[str], first: t.Sequence[str],
             # A host that is fit by itself is in the first choice.
             why = unfit.get(host) or _of(host, errors(tried[0][1]["findings"]))
             moved = f"; rank 0, and with it the API, is on {next(iter(found['nodes']))}" if host == first[0] else ""
-            text = f"a spare, and {instead} in its place, because of {_brief(why)}{moved}"
+            text = f"no rank, and {instead} in its place, because of {_brief(why)}{moved}"
             findings.append(planned("plan.passed-over", host, text, why[0]["wanted"], why[0]["remedy"]))
         elif host in unfit:
             findings.append(_unfit_finding(host, unfit[host]))
         else:
-            text = f"a spare: {len(found['nodes'])} of {len(hosts)} hosts get a rank"
+            text = f"no rank: {len(found['nodes'])} of {len(hosts)} hosts get one"
             wanted = "as many hosts as there are ranks, or more"
             findings.append(planned("plan.spare", host, text, wanted, "nothing: it gets a rank where a host before it can't have one"))
     return findings
@@ -127,7 +127,7 @@ def _of(host: str, findings: t.Sequence[Finding]) -> list[Finding]:
 
 
 def _unfit_finding(host: str, why: t.Sequence[Finding]) -> Finding:
-    text = f"a spare that could take no other's place, because of {_brief(why)}"
+    text = f"no rank, and it could take no other's place, because of {_brief(why)}"
     return planned("plan.spare-unfit", host, text, why[0]["wanted"], why[0]["remedy"])
 
 

@@ -114,7 +114,7 @@ def test_a_node_that_can_not_serve_is_passed_over_with_a_warning_that_says_why(o
     warning = told(found, "plan.passed-over")
     (error, *_) = [finding for finding in plan({"a": hosts["a"], "b": observation})["findings"] if finding["severity"] == "error"]
     assert error["id"] == why
-    assert warning["found"].startswith(f"a spare, and c in its place, because of {why} ({error['found']})")
+    assert warning["found"].startswith(f"no rank, and c in its place, because of {why} ({error['found']})")
     assert (warning["severity"], warning["wanted"], warning["remedy"]) == ("warning", error["wanted"], error["remedy"])
     assert found["hash"] == plan({name: hosts[name] for name in "ac"})["hash"]
 
@@ -123,7 +123,7 @@ def test_what_is_wrong_on_a_spare_is_a_warning() -> None:
     found = plan_of({**switch(3), "d": uncabled(4), "e": AWAY}, nodes=3)
     assert ranks(found) == "abc"
     assert ids(found) == [("plan.spare-unfit", "d"), ("plan.spare-unfit", "e")]
-    assert "could take no other's place, because of rdma.no-active-port (rocep1s0f0:1" in found["findings"][0]["found"]
+    assert "it could take no other's place, because of rdma.no-active-port (rocep1s0f0:1" in found["findings"][0]["found"]
     found = plan_of(switch(4, d=SMALL), nodes=3)
     assert (ranks(found), ids(found)) == ("abc", [("plan.spare", "d")])
 
@@ -221,8 +221,8 @@ def test_the_table_has_a_row_and_a_reason_for_each_spare() -> None:
     lines = _explain.explain(plan_of({**switch(3), "b": uncabled(2)}, nodes=2))
     assert lines[0].startswith("pair of 2 nodes and 1 spare, master 10.0.0.1, plan ")
     assert lines[6].split() == ["-", "b", "spare"] and lines[6].index("spare") == lines[1].index("ADDRESS")
-    assert lines[-1].startswith("b: a spare, and c in its place, because of rdma.no-active-port (")
-    assert _explain.explain(plan_of(switch(4), nodes=2))[-2:] == [f"{name}: a spare: 2 of 4 hosts get a rank" for name in "cd"]
+    assert lines[-1].startswith("b: no rank, and c in its place, because of rdma.no-active-port (")
+    assert _explain.explain(plan_of(switch(4), nodes=2))[-2:] == [f"{name}: no rank: 2 of 4 hosts get one" for name in "cd"]
     failed = _explain.explain(plan_of(switch(3, b=SMALL, c={"mtu": 4000}), head="a", nodes=2))
     assert failed[-1] == "c: not in the first choice, which has errors, as has every other"
 
