@@ -120,8 +120,8 @@ def _document(
 ) -> dict[str, t.Any]:
     """`schema`, `state`, `recipe`, `topology`, `plan_hash`, `head`, `api`, `model`, `clients`, `nodes`, `problems`, `warnings`, `evidence`.
 
-    `nodes` are in the order of their ranks, each as `_node` makes it; `spares`, added later, have `host`, `answers` and `reason`. `clients` are
-    sentences for who writes a client. Evidence is left out where nobody wants the cluster to run.
+    `nodes` are in the order of their ranks, each as `_node` makes it; `spares`, added later, have `host`, `answers` and `reason`.
+    `clients` are sentences for who writes a client. Evidence is left out where nobody wants the cluster to run.
     """
     launch = (known.get(head) or {}).get("launch") or {}
     answer = ready.get(head)
