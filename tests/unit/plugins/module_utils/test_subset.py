@@ -158,6 +158,14 @@ def test_a_wanted_head_has_a_rank_or_there_is_no_plan() -> None:
     assert ids(alone) == [("plan.no-choice", None), ("mtu.mismatch", None)]
 
 
+def test_each_that_is_passed_over_has_its_own_reason() -> None:
+    found = plan_of(switch(5, b={"gids": {}}, c={"gids": {}}), nodes=3)
+    passed = {finding["host"]: finding for finding in found["findings"] if finding["id"] == "plan.passed-over"}
+    assert (ranks(found), list(passed)) == ("ade", ["b", "c"])
+    for host, address in (("b", "10.0.0.2"), ("c", "10.0.0.3")):
+        assert "d, e in its place" in passed[host]["found"] and address in passed[host]["wanted"]
+
+
 def test_in_a_ring_the_next_neighbour_is_taken() -> None:
     found = plan_of(ring("abcd", "acbd"), nodes=2)
     assert (ranks(found), found["spares"]) == ("ab", ["c", "d"])
