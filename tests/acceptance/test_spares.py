@@ -80,7 +80,7 @@ def test_a_spare_takes_the_place_of_a_node_without_cables_and_gives_it_back(
             words = ("-e", f"validate_dir={tmp_path}/{whole}") + (("-e", "discover_for_recipe=false") if whole else ())
             assert playbooks.run("playbooks/validate.yml", *words, inventory=inventory).succeeded().changed == set()
             (left,) = (tmp_path / str(whole)).glob("*.json")
-            pinged[whole] = {entry["host"] for entry in json.loads(left.read_text())["measured"]["pings"]}
+            pinged[whole] = {entry["from"] for entry in json.loads(left.read_text())["measured"]["pings"]}
         assert pinged == {False: {"spark1", "spark2"}, True: {"spark1", "spark2", "spark3"}}
 
         plug("unplug")
