@@ -8,7 +8,7 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.dgx_spark.vllm.plugins.module_utils import _explain, _findings, _plan
+from ansible_collections.dgx_spark.vllm.plugins.module_utils import _explain, _findings, _subset
 
 
 def cluster_plan(
@@ -17,12 +17,15 @@ def cluster_plan(
     order: t.Optional[t.Sequence[str]] = None,
     nccl: t.Optional[str] = None,
     nccl_rings: bool = False,
+    nodes: t.Optional[int] = None,
 ) -> dict[str, t.Any]:
-    """Plan the cluster; see `_plan.plan`."""
+    """Plan the cluster; see `_subset.plan_of`."""
     if not isinstance(observations, t.Mapping):
         raise AnsibleFilterError(f"cluster_plan: found {type(observations).__name__}, wanted a mapping of hosts to results of roce_info")
     try:
-        return _plan.plan(observations, head, order, nccl, nccl_rings)
+        return _subset.plan_of(observations, head, order, nccl, nccl_rings, nodes)
+    except ValueError as error:
+        raise AnsibleFilterError(f"cluster_plan: {error}") from error
     except (KeyError, TypeError) as error:
         raise AnsibleFilterError(
             f"cluster_plan: {type(error).__name__}: {error}; wanted results of roce_info as this release of the collection returns them"

@@ -8,17 +8,19 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.dgx_spark.vllm.plugins.module_utils import _addressing, _foresee
+from ansible_collections.dgx_spark.vllm.plugins.module_utils import _addressing, _foresee, _subset
 
 
 def fabric_addresses(
     observations: t.Mapping[str, t.Mapping[str, t.Any]],
     addresses: str = _addressing.RANGE,
     prefix_length: int = _addressing.PREFIX_LENGTH,
+    head: t.Optional[str] = None,
+    nodes: t.Optional[int] = None,
 ) -> dict[str, t.Any]:
-    """Work out the rails' addresses, and what the nodes will report then; see `_addressing.addressing` and `_foresee.foresee`."""
+    """Work out the rails' addresses, and what the nodes will report then; see `_subset.addressing_of` and `_foresee.foresee`."""
     try:
-        found = _addressing.addressing(observations, list(observations), addresses, prefix_length)
+        found = _subset.addressing_of(observations, list(observations), addresses, prefix_length, head, nodes)
         return {**found._asdict(), "observations": _foresee.foresee(observations, found.rails)}
     except (KeyError, TypeError, AttributeError) as error:
         raise AnsibleFilterError(

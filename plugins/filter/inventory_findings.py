@@ -110,7 +110,7 @@ def _inventory_findings(
             _findings.finding("inventory.recipe", "error", "dsv4_recipe", str(error), "a recipe that can be read", f"correct it in {where}")
         )
     wanted = int(expected_nodes) if expected_nodes else content["nodes"] if content else None
-    found += _inventory.host_findings(hosts, group, head, wanted, addresses, where)
+    found += _inventory.host_findings(hosts, group, head, wanted, addresses, where, spares=not expected_nodes)
     if content and expected_nodes and content["nodes"] != int(expected_nodes):
         found.append(_inventory.recipe_size_finding(recipe, content["nodes"], int(expected_nodes)))
     found += _inventory.variable_findings(

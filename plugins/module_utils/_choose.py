@@ -113,8 +113,11 @@ def link_local_findings(order: t.Sequence[str], rails: Rails) -> list[Finding]:
     ]
 
 
-def unused_findings(order: t.Sequence[str], rails: Rails, chosen: Chosen) -> list[Finding]:
-    """Return a warning for each rail that is in none of the networks that all share, or not the first one of its node there."""
+def unused_findings(order: t.Sequence[str], rails: Rails, chosen: Chosen, beside: t.Collection[str] = ()) -> list[Finding]:
+    """Return a warning for each rail that is in none of the networks that all share, or not the first one of its node there.
+
+    None for a rail in one of the networks `beside`: it leads to a node that gets no rank.
+    """
     found = link_local_findings(order, rails)
     for host in order:
         uses = [members[host] for members in chosen.used.values()]
@@ -124,7 +127,10 @@ def unused_findings(order: t.Sequence[str], rails: Rails, chosen: Chosen) -> lis
                 continue
             networks = [entry["network"] for entry in device["ipv4"]]
             taken = next((use for use in uses if use.network in networks), None)
-            found.append(_same_network(host, device, taken) if taken else _unshared(host, device, networks, rails))
+            if taken:
+                found.append(_same_network(host, device, taken))
+            elif not any(network in beside for network in networks):
+                found.append(_unshared(host, device, networks, rails))
     return found
 
 

@@ -144,8 +144,13 @@ def _told(entry: Finding, width: float) -> list[Row]:
 
 
 def _title(plan: Plan, nodes: t.Sequence[Node]) -> str:
-    count = f"{len(nodes)} node{'' if len(nodes) == 1 else 's'}"
+    spares = sum(node.spare for node in nodes)
+    count = _number(len(nodes) - spares, "node") + (f" and {_number(spares, 'spare')}" if spares else "")
     return f"{plan['topology']} of {count}".capitalize() if plan["topology"] else f"{count}, no plan"
+
+
+def _number(count: int, word: str) -> str:
+    return f"{count} {word}{'' if count == 1 else 's'}"
 
 
 def _subtitle(plan: Plan) -> str:
@@ -159,7 +164,7 @@ def _name(wire: Wire) -> str:
 
 def _description(nodes: t.Sequence[Node], wires: t.Sequence[Wire], findings: t.Sequence[Finding]) -> str:
     """The picture for who does not see it."""
-    names = [node.host if node.planned is None else f"{node.host} (rank {node.planned['rank']})" for node in nodes]
+    names = [f"{node.host} (rank {node.planned['rank']})" if node.planned else node.host + " (spare)" * node.spare for node in nodes]
     told = [f"Nodes: {', '.join(names) or 'none'}.", *(f"{_name(wire)}." for wire in wires)]
     for severity in SEVERITIES:
         entries = [f"{entry['id']} {entry['host'] or 'cluster'}" for entry in findings if entry["severity"] == severity]

@@ -39,13 +39,17 @@ class Cage(t.NamedTuple):
 
 
 class Node(t.NamedTuple):
-    """`planned` is the node's part of the plan, `absent` says why there are no cages; `findings` are those that no function is named in."""
+    """`planned` is the node's part of the plan, `absent` says why there are no cages; `findings` are those that no function is named in.
+
+    `spare`: whether the plan leaves it out because others are enough.
+    """
 
     host: str
     planned: t.Optional[t.Mapping[str, t.Any]]
     cages: list[Cage]
     absent: str
     findings: list[Finding]
+    spare: bool = False
 
 
 def nodes_of(plan: Plan, observations: Observations, findings: t.Sequence[Finding]) -> list[Node]:
@@ -53,7 +57,8 @@ def nodes_of(plan: Plan, observations: Observations, findings: t.Sequence[Findin
     named = [entry["host"] for entry in findings if entry["host"] is not None]
     shown = [entry for entry in findings if entry["severity"] != "info"]
     hosts = dict.fromkeys([*plan["nodes"], *observations, *named])
-    return [_node(host, plan["nodes"].get(host), observations.get(host), shown) for host in hosts]
+    spares = plan["spares"] if plan["nodes"] else ()
+    return [_node(host, plan["nodes"].get(host), observations.get(host), shown)._replace(spare=host in spares) for host in hosts]
 
 
 def is_observed(observation: t.Any) -> bool:

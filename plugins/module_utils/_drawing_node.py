@@ -21,7 +21,13 @@ def block_of(node: Node, wires: t.Sequence[Wire]) -> Block:
     """Return a node's box; its cages are in it, in their order."""
     cages = [_cage(node.host, cage, wires) for cage in node.cages]
     here = [*node.findings, *(entry for cage in node.cages for function in cage.functions for entry in function.findings)]
-    part = "no rank" if node.planned is None else f"{'worker' if node.planned['rank'] else 'head'}, rank {node.planned['rank']}"
+    part = (
+        f"{'worker' if node.planned['rank'] else 'head'}, rank {node.planned['rank']}"
+        if node.planned
+        else "spare"
+        if node.spare
+        else "no rank"
+    )
     more = node.absent if node.planned is None else f"{node.planned['host_ip']} on {node.planned['socket_ifname']}"
     rows = [Row(node.host, f"{part} · {more}" if more else part, "name"), *map(_problem, node.findings)]
     severity = worst(here)

@@ -26,12 +26,25 @@ def explain(plan: t.Mapping[str, t.Any]) -> list[str]:
             values = (name, rail["netdev"], rail["ipv4"], rail["network"], _or_dash(rail["gid_index"]), _or_dash(rail["mtu"]))
             rows.append((*first, *values))
             first = ("", "", "")
+    rows += [("-", host, "spare", *[""] * 6) for host in plan["spares"]]
     return [
-        f"{plan['topology']} of {len(plan['nodes'])} nodes, master {plan['master_addr']}, plan {plan['hash'][:16]}",
+        f"{plan['topology']} of {len(plan['nodes'])} nodes{_spares(plan)}, master {plan['master_addr']}, plan {plan['hash'][:16]}",
         *table(rows),
         *_ring(plan),
         *(f"{host}: {_setting(node)}" for host, node in plan["nodes"].items()),
+        *(f"{host}: {why_spare(plan, host)}" for host in plan["spares"]),
     ]
+
+
+def _spares(plan: t.Mapping[str, t.Any]) -> str:
+    count = len(plan["spares"])
+    return f" and {count} spare{'' if count == 1 else 's'}" if count else ""
+
+
+def why_spare(plan: t.Mapping[str, t.Any], host: str) -> str:
+    """Return why a spare of the plan is one; where every choice of hosts has an error none is made."""
+    told = (finding["found"] for finding in plan["findings"] if finding["host"] == host and finding["id"].startswith("plan."))
+    return next(told, "not in the first choice, which has errors, as has every other")
 
 
 def _ring(plan: t.Mapping[str, t.Any]) -> list[str]:

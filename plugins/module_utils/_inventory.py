@@ -29,8 +29,12 @@ def host_findings(
     wanted_nodes: t.Optional[int],
     addresses: dict[str, str],
     inventory: str,
+    spares: bool = False,
 ) -> list[dict[str, t.Any]]:
-    """Findings about the group: `hosts` in inventory order, `addresses` {host: ansible_host}, `inventory` the path that the user gave."""
+    """Findings about the group: `hosts` in inventory order, `addresses` {host: ansible_host}, `inventory` the path that the user gave.
+
+    `spares`: whether there may be more than `wanted_nodes`.
+    """
     placeholders = [host for host in hosts if PLACEHOLDER in addresses.get(host, host)]
     if placeholders:
         return [
@@ -56,16 +60,7 @@ def host_findings(
             )
         )
     elif wanted_nodes is not None and len(hosts) != wanted_nodes:
-        found.append(
-            finding(
-                "inventory.node-count",
-                "error",
-                group,
-                f"group {group} has {len(hosts)} hosts",
-                f"{wanted_nodes}, for this playbook and recipe",
-                f"change the group in {inventory}, or choose a recipe for {len(hosts)} nodes with dsv4_recipe",
-            )
-        )
+        found.append(_number_finding(len(hosts), group, wanted_nodes, inventory, spares))
     if head is not None and head not in hosts:
         found.append(
             finding(
@@ -93,6 +88,28 @@ def host_findings(
                 )
             )
     return found
+
+
+def _number_finding(hosts: int, group: str, wanted: int, inventory: str, spares: bool) -> dict[str, t.Any]:
+    # Nothing is planned for a single node.
+    if spares and hosts > wanted > 1:
+        more = f"{hosts - wanted} of them as spare{'' if hosts - wanted == 1 else 's'}"
+        return finding(
+            "inventory.spares",
+            "info",
+            group,
+            f"group {group} has {hosts} hosts, {more}",
+            f"{wanted} or more, for this recipe",
+            "nothing: the first that can serve together get a rank",
+        )
+    return finding(
+        "inventory.node-count",
+        "error",
+        group,
+        f"group {group} has {hosts} hosts",
+        f"{wanted}{' or more' if spares and wanted > 1 else ''}, for this playbook and recipe",
+        f"change the group in {inventory}, or choose a recipe for {hosts} nodes with dsv4_recipe",
+    )
 
 
 def variable_findings(

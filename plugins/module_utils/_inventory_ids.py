@@ -22,8 +22,13 @@ IDS = {
     ),
     "inventory.node-count": Meaning(
         "error",
-        "the group has another number of hosts than the recipe or the playbook is for",
+        "the group has fewer hosts than the recipe is for, or another number than the playbook is for",
         "change the group, or choose another recipe with `dsv4_recipe`",
+    ),
+    "inventory.spares": Meaning(
+        "info",
+        "the group has more hosts than the recipe is for",
+        "nothing: the first that can serve together get a rank, and the others are spares",
     ),
     "inventory.head-not-in-group": Meaning(
         "error",

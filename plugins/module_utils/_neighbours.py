@@ -23,13 +23,13 @@ class NeighbourError(ValueError):
 
 
 def peers(plan: t.Mapping[str, t.Any], host: str, observations: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[Neighbour]:
-    """The other ends of a host's rails, in the order of rails and ranks.
+    """The other ends of a host's rails, in the order of rails and ranks; none of a spare, with which no rank talks.
 
     `plan`: what `_plan.plan` returns; `observations`: by host, what the module roce_info returned there.
     """
     macs = {(name, d["device"], d["port"]): d["mac"] for name, observed in observations.items() for d in observed["devices"]}
     found = []
-    for rail in plan["nodes"][host]["rails"]:
+    for rail in [] if host in plan["spares"] else plan["nodes"][host]["rails"]:
         for name, node in plan["nodes"].items():
             for theirs in node["rails"]:
                 mac = macs[name, theirs["device"], theirs["port"]]

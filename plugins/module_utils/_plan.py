@@ -16,7 +16,7 @@ from ._cables import Links, cables_of
 from ._choose import choose, no_common_findings, unchosen_findings, unused_findings
 from ._control import Interface, control_path
 from ._findings import Finding, did_you_mean, errors
-from ._plan_checks import address_findings, machine_findings, network_findings, port_findings
+from ._plan_checks import address_findings, is_observation, machine_findings, missing, network_findings, port_findings
 from ._plan_ids import planned
 from ._rails import Rails, Use, common_rails, rails_of
 from ._segments import probe_findings
@@ -54,23 +54,25 @@ def plan(
     order: t.Optional[t.Sequence[str]] = None,
     nccl: t.Optional[str] = None,
     nccl_rings: bool = False,
+    beside: t.Optional[Observations] = None,
 ) -> dict[str, t.Any]:
     """Return the plan for the hosts in `observations` (by host, what `_roce.observe` returned there, with `heard` after probing).
 
     `head` becomes rank 0 (default: the first host), the others follow in `order` (default: that of `observations`), in a ring as they
     are cabled. `nccl` is the version of the NCCL that will run, which is not judged if it is not given; `nccl_rings` says that it was
-    built for rings of more than three nodes.
+    built for rings of more than three nodes. `beside` are observations of hosts that get no rank (see `_subset`): a rail that leads to
+    one of them is not missed.
 
     Returns `schema`, `topology` (``pair``, ``ring``, ``switch``, or None), `master_addr`, `hash` (SHA-256 hex of what must not change while
-    the cluster serves), `findings` (all of them, see `_plan_ids`), and `nodes` by host in the order of ranks: `rank`, `host_ip`,
-    `socket_ifname`, `rails`, `env`, `env_unset`, `gid_reason`. Where a finding is an error the plan must not be applied; `nodes` is
-    then empty if no rails could be chosen. The same input gives the same plan.
+    the cluster serves), `findings` (all of them, see `_plan_ids`), `nodes` by host in the order of ranks: `rank`, `host_ip`,
+    `socket_ifname`, `rails`, `env`, `env_unset`, `gid_reason`; and `spares`, the hosts in `beside`. Where a finding is an error the plan
+    must not be applied; `nodes` is then empty if no rails could be chosen. The same input gives the same plan.
     """
     hosts = list(dict.fromkeys([*(order or ()), *observations]))
     findings = _host_findings(hosts, head)
     ranks = hosts if head not in hosts else [head, *(host for host in hosts if host != head)]
-    present = {host: observations[host] for host in ranks if _is_observation(observations.get(host))}
-    findings += [_missing(host, observations.get(host)) for host in ranks if host not in present]
+    present = {host: observations[host] for host in ranks if is_observation(observations.get(host))}
+    findings += [missing(host, observations.get(host)) for host in ranks if host not in present]
     findings += machine_findings(present)
     for host, observation in present.items():
         findings += port_findings(host, observation["devices"])
@@ -79,7 +81,7 @@ def plan(
     findings += address_findings(list(rails), rails)
     wiring = Wiring(None, {}, {}, [], {})
     if len(ranks) > 1 and not _speechless(findings):
-        wiring = _wiring(ranks, rails, present)
+        wiring = _wiring(ranks, rails, present, _networks(beside or {}))
         findings += wiring.findings
     if wiring.topology == "ring" and nccl is not None:
         findings += _ring.nccl_findings(list(wiring.uses), wiring.links, nccl, nccl_rings)
@@ -96,10 +98,17 @@ def plan(
         "hash": _hash(master_addr, nodes),
         "findings": findings,
         "nodes": nodes,
+        "spares": list(beside or ()),
     }
 
 
-def _wiring(ranks: t.Sequence[str], rails: Rails, observations: Observations) -> Wiring:
+def _networks(observations: Observations) -> set[str]:
+    rails = [rail for observation in observations.values() if is_observation(observation) for rail in rails_of(observation["devices"])]
+    return {entry["network"] for rail in rails for entry in rail["ipv4"]}
+
+
+def _wiring(ranks: t.Sequence[str], rails: Rails, observations: Observations, beside: t.Collection[str]) -> Wiring:
+    """`beside`: the networks of the nodes that get no rank."""
     common = common_rails(ranks, rails)
     if len(ranks) > 2:
         cables = cables_of(ranks, rails)
@@ -114,7 +123,7 @@ def _wiring(ranks: t.Sequence[str], rails: Rails, observations: Observations) ->
     chosen = choose(common)
     if not chosen.used:
         return Wiring(None, {}, {}, no_common_findings(ranks, rails) + heard, {})
-    findings = heard + unchosen_findings(chosen) + unused_findings(ranks, rails, chosen) + network_findings(chosen.used)
+    findings = heard + unchosen_findings(chosen) + unused_findings(ranks, rails, chosen, beside) + network_findings(chosen.used)
     uses = {host: [members[host] for members in chosen.used.values()] for host in ranks}
     return Wiring("pair" if len(ranks) == 2 else "switch", uses, {}, findings, {})
 
@@ -134,21 +143,6 @@ def _host_findings(hosts: t.Sequence[str], head: t.Optional[str]) -> list[Findin
         remedy = did_you_mean(head, hosts, cutoff=0.0) or "name one of the group's hosts as head"
         found.append(planned("inventory.head-not-in-group", None, f"head {head}", f"one of {', '.join(hosts) or 'no host'}", remedy))
     return found
-
-
-def _is_observation(observation: t.Any) -> bool:
-    return isinstance(observation, t.Mapping) and isinstance(observation.get("devices"), list)
-
-
-def _missing(host: str, observation: t.Any) -> Finding:
-    said = observation.get("msg") if isinstance(observation, t.Mapping) else None
-    return planned(
-        "observation.missing",
-        host,
-        f"no list of devices{f' ({said})' if said else ''}",
-        "what roce_info returns",
-        "make the node reachable and run the play on the whole group, without --limit",
-    )
 
 
 def _speechless(findings: t.Iterable[Finding]) -> bool:

@@ -10,12 +10,34 @@ from __future__ import annotations
 import ipaddress
 import typing as t
 
-from ._findings import Finding
+from ._findings import Finding, errors
 from ._lldp import led_to
 from ._plan_ids import planned
 from ._rails import FULL_RATE_GBPS, LINK_LOCAL, Common, Device, Rails, describe
 
 JUMBO_MTU = 9000
+
+
+def is_observation(observation: t.Any) -> bool:
+    """Tell whether a host has reported its devices."""
+    return isinstance(observation, t.Mapping) and isinstance(observation.get("devices"), list)
+
+
+def missing(host: str, observation: t.Any) -> Finding:
+    """Return the error for a host that has not."""
+    said = observation.get("msg") if isinstance(observation, t.Mapping) else None
+    return planned(
+        "observation.missing",
+        host,
+        f"no list of devices{f' ({said})' if said else ''}",
+        "what roce_info returns",
+        "make the node reachable and run the play on the whole group, without --limit",
+    )
+
+
+def own_errors(host: str, observation: t.Any) -> list[Finding]:
+    """Return what keeps a host out of every plan, whatever the others have."""
+    return errors(port_findings(host, observation["devices"])) if is_observation(observation) else [missing(host, observation)]
 
 
 def port_findings(host: str, devices: t.Sequence[Device]) -> list[Finding]:

@@ -18,6 +18,28 @@ IDS = {
         "a host did not report its devices",
         "make the node reachable and run the play on the whole group, without `--limit`",
     ),
+    "plan.spare": Meaning(
+        "info",
+        "a host gets no rank, because the recipe is for fewer nodes than the group has, and the hosts before it can serve",
+        "nothing; it gets a rank where a host before it can't have one",
+    ),
+    "plan.spare-unfit": Meaning(
+        "warning",
+        "a host gets no rank, and could take no other's place",
+        "what the message says, after what is wrong on it",
+    ),
+    "plan.passed-over": Meaning(
+        "warning",
+        "a host gets no rank, though it comes before one that does: it could not serve with the others",
+        "what the message says, after what is wrong. At the next deployment it gets its rank back, for which the cluster restarts; to "
+        "leave the ranks where they are, put the host at the group's end",
+    ),
+    "plan.no-choice": Meaning(
+        "error",
+        "no choice of as many hosts as the recipe has ranks is without an error, or none of those that were looked at, which among more "
+        "than eleven hosts are not all",
+        "do what is said of the first hosts, which the other findings are about",
+    ),
     "rdma.none": Meaning(
         "error",
         "a node has no RDMA device; without a cable the network card leaves the PCI bus",
@@ -176,7 +198,7 @@ IDS = {
     ),
 }
 # Planning is done without an inventory check too, so it looks at these itself.
-_SHARED = ("inventory.too-few-nodes", "inventory.head-not-in-group", "inventory.same-machine")
+_SHARED = ("inventory.too-few-nodes", "inventory.node-count", "inventory.head-not-in-group", "inventory.same-machine")
 SEVERITY = {
     **{identifier: _inventory_ids.IDS[identifier].severity for identifier in _SHARED},
     **{identifier: meaning.severity for identifier, meaning in IDS.items()},

@@ -31,6 +31,7 @@ class Wanted(t.NamedTuple):
     gpu: str = "auto"
     check_gpu: bool = True
     check_infiniband: bool = True
+    spares: int = 0
 
 
 def judge(hosts: t.Mapping[str, Host], wanted: Wanted) -> dict[str, t.Any]:
@@ -40,7 +41,9 @@ def judge(hosts: t.Mapping[str, Host], wanted: Wanted) -> dict[str, t.Any]:
     """
     if wanted.gpu not in GPU_CHOICES:
         raise PreflightError(f"gpu is {wanted.gpu!r}, wanted one of {', '.join(GPU_CHOICES)}")
-    checks = [check for host, seen in hosts.items() for check in _of_host(host, seen, wanted)]
+    uncabled = [host for host, seen in hosts.items() if not seen["infiniband"]["present"] and not seen["adapters"]]
+    spares = uncabled if len(uncabled) <= wanted.spares else []
+    checks = [check for host, seen in hosts.items() for check in _of_host(host, seen, wanted, host in spares)]
     checks += [*_preflight_forwarding.checks(hosts), *_preflight_parity.checks(hosts)]
     return {
         "findings": [finding_of(check) for check in checks if check.id],
@@ -49,7 +52,7 @@ def judge(hosts: t.Mapping[str, Host], wanted: Wanted) -> dict[str, t.Any]:
     }
 
 
-def _of_host(host: str, seen: Host, wanted: Wanted) -> t.Iterator[Check]:
+def _of_host(host: str, seen: Host, wanted: Wanted, spare: bool) -> t.Iterator[Check]:
     rank_runs = wanted.rank_container in seen["docker"]["containers"]
     yield _docker(host, seen["docker"])
     if wanted.check_gpu:
@@ -59,7 +62,7 @@ def _of_host(host: str, seen: Host, wanted: Wanted) -> t.Iterator[Check]:
     if wanted.check_gpu and seen["docker"]["reachable"]:
         yield _gpu_way(host, seen, wanted.gpu)
     if wanted.check_infiniband:
-        yield _infiniband(host, seen["infiniband"])
+        yield _infiniband(host, seen["infiniband"], spare)
         yield from _preflight_state.pcie_log(host, seen)
     # Memory is registered for RDMA by the ranks' NCCL, which there is on GPUs only.
     if wanted.check_infiniband and wanted.check_gpu:
@@ -121,9 +124,11 @@ def _chosen(seen: Host, gpu: str) -> t.Optional[str]:
     return gpu if gpu in ways else None
 
 
-def _infiniband(host: str, infiniband: Host) -> Check:
+def _infiniband(host: str, infiniband: Host, spare: bool) -> Check:
+    """A node from which the card is gone can't get a rank, and so can be one of the spares, if not more are."""
     row = Check(host, "rdma devices", f"{len(infiniband['nodes'])} in /dev/infiniband", "/dev/infiniband")
-    return row if infiniband["present"] else row._replace(found="no RDMA device", id="host.infiniband-missing")
+    missing = row._replace(found="no RDMA device", id="host.uncabled" if spare else "host.infiniband-missing")
+    return row if infiniband["present"] else missing
 
 
 def _memory(host: str, seen: Host, wanted: Wanted) -> t.Iterator[Check]:

@@ -38,6 +38,11 @@ IDS = {
         "plug in the cable between the nodes, for the adapter leaves the PCI bus without one; see that ib_uverbs and mlx5_ib are loaded; "
         "without these devices NCCL would use TCP and not say so",
     ),
+    "host.uncabled": Meaning(
+        "warning",
+        "a node has no RDMA device at all, as without a cable, and the others are as many as the recipe needs: it can only be a spare",
+        "plug in the cable, wait a minute, and look for `rocep*` or `mlx5_*` in `/sys/class/infiniband`",
+    ),
     "host.memory-small": Meaning(
         "error",
         "a node has less memory than `preflight_min_memory_gib`",

@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import typing as t
 
+from ._explain import why_spare
+from ._findings import errors
 from ._reasoning import hints
+from ._status_screen import screen
 from ._unit import runs
 from ._verdict import ready_verdict
 
@@ -25,6 +28,9 @@ def status_report(
 ) -> dict[str, t.Any]:
     """Put together {host: rank_info}, {host: vllm_ready} and the plan. Hosts without a result are reported as unknown.
 
+    Spares of the plan on which no rank is installed take no part in the state. The head is `head`, else the host on which rank 0 is
+    installed, else that with rank 0 in the plan.
+
     Returns `document` (see `_document`) and `lines`, the same for people. The cluster's `state` is one word:
 
     - `serving`   every rank runs, and the head brought a token just now.
@@ -34,14 +40,40 @@ def status_report(
     - `degraded`  anything between: some ranks run and others were stopped, or tokens come although something is wrong.
     """
     nodes = plan.get("nodes") or {}
-    hosts = list(dict.fromkeys([*sorted(nodes, key=lambda host: nodes[host]["rank"]), *ranks]))
-    head = head or (hosts[0] if hosts else "")
+    spares = [host for host in plan.get("spares") or () if not _installed(ranks.get(host))]
+    hosts = [h for h in dict.fromkeys([*sorted(nodes, key=lambda host: nodes[host]["rank"]), *ranks]) if h not in spares]
+    head = head or next((host for host in hosts if _launch(ranks.get(host)).get("rank") == 0), hosts[0] if hosts else "")
     verdict = ready_verdict({host: ready.get(host) for host in hosts}, head, wanted_nccl, wanted_network)
-    known = {host: ranks[host] for host in hosts if isinstance(ranks.get(host), t.Mapping) and "unit" in ranks[host]}
-    problems = [*verdict["problems"], *_rank_problems(known, hosts)]
+    known = {host: ranks[host] for host in hosts if _answers(ranks.get(host))}
+    problems = [*verdict["problems"], *_rank_problems(known, hosts), *_place_problems(known, plan)]
     state = _cluster_state(known, hosts, ready.get(head), verdict["state"], problems)
-    document = _document(state, hosts, head, known, ready, plan, verdict, problems)
-    return {"document": document, "lines": _screen(document)}
+    left = [{"host": host, "answers": _answers(ranks.get(host)), "reason": why_spare(plan, host)} for host in spares]
+    document = {**_document(state, hosts, head, known, ready, plan, verdict, problems), "spares": left}
+    return {"document": document, "lines": screen(document)}
+
+
+def _answers(rank: t.Any) -> bool:
+    return isinstance(rank, t.Mapping) and "unit" in rank
+
+
+def _launch(rank: t.Any) -> t.Mapping[str, t.Any]:
+    return (rank.get("launch") or {}) if isinstance(rank, t.Mapping) else {}
+
+
+def _installed(rank: t.Any) -> bool:
+    return _answers(rank) and bool(rank["launch"] or rank["enabled"] or rank["active"] or rank["other_instances"])
+
+
+def _place_problems(known: t.Mapping[str, t.Any], plan: t.Mapping[str, t.Any]) -> list[str]:
+    """Ranks where the plan of today has none, and none where it has one."""
+    there = [host for host in known if _installed(known[host])]
+    if errors(plan.get("findings") or ()):
+        return []
+    moved = [
+        f"{host}: has a rank, and would be a spare now ({why_spare(plan, host)})" for host in plan.get("spares") or () if host in there
+    ]
+    lacking = [f"{host}: would get a rank now, and has none" for host in plan.get("nodes") or () if host in known and host not in there]
+    return [f"{text}; deploy again" for text in [*moved, *(lacking if there else [])]]
 
 
 def _rank_problems(known: t.Mapping[str, t.Any], hosts: t.Sequence[str]) -> list[str]:
@@ -88,8 +120,8 @@ def _document(
 ) -> dict[str, t.Any]:
     """`schema`, `state`, `recipe`, `topology`, `plan_hash`, `head`, `api`, `model`, `clients`, `nodes`, `problems`, `warnings`, `evidence`.
 
-    `nodes` are in the order of their ranks, each as `_node` makes it. `clients` are sentences for who writes a client. Evidence is left out
-    where nobody wants the cluster to run.
+    `nodes` are in the order of their ranks, each as `_node` makes it; `spares`, added later, have `host`, `answers` and `reason`.
+    `clients` are sentences for who writes a client. Evidence is left out where nobody wants the cluster to run.
     """
     launch = (known.get(head) or {}).get("launch") or {}
     answer = ready.get(head)
@@ -138,46 +170,3 @@ def _node(host: str, rank: t.Any, answer: t.Any, planned: t.Mapping[str, t.Any])
         "rails": [{key: rail.get(key) for key in rails} for rail in planned.get("rails") or []],
         "live_env": rank.get("live_env") or {},
     }
-
-
-def _screen(document: t.Mapping[str, t.Any]) -> list[str]:
-    api, model = document["api"] or {}, document["model"]
-    where = f"http://{api['address']}:{api['port']} on {document['head']}" if api else "not known"
-    length = f", {model['max_model_len']} tokens of context" if model["max_model_len"] else ""
-    lines = [
-        f"Cluster: {document['state']}",
-        f"  Recipe: {document['recipe'] or 'none'}, {len(document['nodes'])} nodes, topology {document['topology'] or 'unknown'}",
-        f"  API: {where}",
-        f"  Model: {model['id'] or 'not known'}{length}{'' if model['answers'] or not model['id'] else ' (the API does not answer)'}",
-    ]
-    lines += [f"  Clients: {text}" for text in document["clients"]]
-    for node in document["nodes"]:
-        lines += _node_screen(node)
-    for title, texts in (
-        ("Problems", document["problems"]),
-        ("Warnings", document["warnings"]),
-        ("Evidence", [f"{item['host']}: {item['line']}" for item in document["evidence"]]),
-    ):
-        if texts:
-            lines += [title, *(f"  {text}" for text in texts)]
-    return lines
-
-
-def _node_screen(node: t.Mapping[str, t.Any]) -> list[str]:
-    role = "no rank" if node["rank"] is None else f"{'worker' if node['rank'] else 'head'}, rank {node['rank']}"
-    nccl = node["nccl"]
-    transport = f"{nccl['version'] or 'version not shown'} over {nccl['network'] or 'unknown network'}"
-    since = f" since {node['since']}" if node["since"] else ""
-    boot = "starts at boot" if node["enabled"] else "does not start at boot"
-    state = f"{node['unit_state']} ({node['unit_sub'] or '-'}){since}, {node['restarts'] or 0} restarts, {boot}"
-    return [
-        f"Node {node['host']} ({role}, {node['host_ip'] or 'no address'})",
-        f"  Unit: {node['unit'] or 'unknown'} {state}",
-        f"  Container: {node['container']}, image {node['image'] or 'none'}, key {node['image_key'] or 'none'}",
-        f"  Phase: {node['phase'] or 'none'}",
-        f"  NCCL: {transport}{' (' + ', '.join(nccl['hcas']) + ')' if nccl['hcas'] else ''}",
-        *(
-            f"  Rail: {rail['device']}:{rail['port']}  {rail['netdev']}  {rail['ipv4']}  GID {rail['gid_index']}  MTU {rail['mtu']}"
-            for rail in node["rails"]
-        ),
-    ]

@@ -31,11 +31,12 @@ def up(name: str, folder: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def discover(playbooks: Playbooks, tmp_path: Path) -> Callable[..., Run]:
-    """Run the role discover alone, with the recipe changed: how many nodes it is for is not looked at there."""
+    """Run the role discover alone, with another NCCL in the recipe, which is for so many nodes."""
     (tmp_path / "discover.yml").write_text(yaml.safe_dump([PLAY]))
 
-    def run(inventory: Path, **nccl: Any) -> Run:
-        return playbooks.run(str(tmp_path / "discover.yml"), "-e", f"dsv4_recipe={recipe(tmp_path, nccl=nccl)}", inventory=inventory)
+    def run(inventory: Path, nodes: int, **nccl: Any) -> Run:
+        words = ("-e", f"dsv4_recipe={recipe(tmp_path, nccl=nccl, nodes=nodes)}")
+        return playbooks.run(str(tmp_path / "discover.yml"), *words, inventory=inventory)
 
     return run
 
@@ -46,7 +47,10 @@ def recipe(folder: Path, nccl: dict[str, Any], nodes: int = 2) -> Path:
     version = content["nccl"]["version"]
     content["nccl"].update(nccl)
     content["nccl"]["apt_package"] = content["nccl"]["apt_package"].replace(version, content["nccl"]["version"])
-    content["nodes"] = content["arguments"]["tensor-parallel-size"] = nodes
+    content["nodes"] = nodes
+    # Each node computes a share of the heads, where these can be divided among them, and else a share of the layers.
+    whole = content["model"]["attention_heads"] % nodes
+    content["arguments"].update({"tensor-parallel-size": 1 if whole else nodes, "pipeline-parallel-size": nodes if whole else 1})
     path = folder / f"{RECIPE}.yml"
     path.write_text(yaml.safe_dump(content, sort_keys=False))
     return path
@@ -85,10 +89,10 @@ def test_four_nodes_on_a_switch_serve(playbooks: Playbooks, tmp_path: Path, ask:
 @pytest.mark.long
 def test_a_ring_of_three_is_planned_and_refused_with_an_nccl_that_can_not_connect_it(discover: Callable[..., Run], tmp_path: Path) -> None:
     with up("three_spark_ring", tmp_path) as inventory:
-        refused = discover(inventory)
+        refused = discover(inventory, 3)
         assert refused.code != 0 and refused.changed == set()
         assert "ring.nccl-version" in refused.output and "NCCL 2.30.4" in refused.output
-        planned = discover(inventory, version="2.30.7").succeeded()
+        planned = discover(inventory, 3, version="2.30.7").succeeded()
         lines = table(planned)
         assert lines[0][:5] == ["ring", "of", "3", "nodes,", "master"]
         assert [line[:3] for line in lines if line[0] in "012" and len(line) == 9] == [
@@ -102,8 +106,8 @@ def test_a_ring_of_three_is_planned_and_refused_with_an_nccl_that_can_not_connec
 @pytest.mark.long
 def test_a_ring_of_four_needs_an_nccl_without_trees_and_ranks_follow_its_cables(discover: Callable[..., Run], tmp_path: Path) -> None:
     with up("four_spark_ring", tmp_path) as inventory:
-        refused = discover(inventory, version="2.30.7")
+        refused = discover(inventory, 4, version="2.30.7")
         assert refused.code != 0
         assert "ring.nccl-trees" in refused.output
-        planned = discover(inventory, version="2.30.7", rings=True).succeeded()
+        planned = discover(inventory, 4, version="2.30.7", rings=True).succeeded()
         assert "cabled spark1 - spark3 - spark2 - spark4 - spark1" in planned.output

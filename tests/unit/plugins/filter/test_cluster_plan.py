@@ -29,6 +29,13 @@ def test_a_plan_and_its_texts_are_made_from_what_hosts_reported() -> None:
     assert [line.split()[:3] for line in lines] == [["warning", "rail.no-ipv4", "spark2:"], ["warning", "rail.unshared", "spark1:"]]
 
 
+def test_a_part_of_the_hosts_is_planned_with_the_others_as_spares() -> None:
+    plan = cluster_plan({**hosts(), "spark3": observed(spark(3))}, nodes=2)
+    assert (list(plan["nodes"]), plan["spares"]) == (["spark1", "spark2"], ["spark3"])
+    assert "spark3" in plan_table(plan)[-1]
+    assert cluster_plan(hosts(), nodes=2) == cluster_plan(hosts())
+
+
 def test_no_findings_are_said_to_be_none() -> None:
     assert findings_text([]) == "no findings"
 
@@ -43,6 +50,7 @@ def test_what_ansible_adds_to_a_result_does_no_harm() -> None:
     [
         (lambda: cluster_plan([]), "found list, wanted a mapping of hosts"),
         (lambda: cluster_plan({"spark1": {"devices": [{"device": "rocep1s0f0"}]}}), "KeyError: 'mac'; wanted results of roce_info"),
+        (lambda: cluster_plan(hosts(), nodes=1), "nodes: found 1, wanted 2 or more"),
         (lambda: plan_table({}), "wanted a plan as cluster_plan returns it"),
         (lambda: findings_text([{"id": "x"}]), "wanted a list of findings"),
         (lambda: findings_text(["text"]), "wanted a list of findings"),

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.dgx_spark.vllm.plugins.filter.cluster_plan import cluster_plan
 from ansible_collections.dgx_spark.vllm.plugins.filter.fabric_addresses import FilterModule
 from tests.unit.plugins.fixtures.wires import bare
 
@@ -22,6 +23,18 @@ def test_hosts_are_numbered_in_their_order() -> None:
         "b": ["10.20.0.1/28", "10.20.0.17/28"],
         "a": ["10.20.0.2/28", "10.20.0.18/28"],
     }
+
+
+def test_a_host_that_can_have_none_is_left_out_where_the_others_are_enough_and_gets_no_rank() -> None:
+    hosts = bare("abc", [[(name, 0) for name in "abc"]])
+    hosts["b"]["devices"][0]["uppers"] = ["bond0"]
+    found = fabric_addresses(hosts, nodes=2)
+    assert [finding["id"] for finding in found["findings"]] == ["plan.spare-unfit"]
+    plan = cluster_plan(found["observations"], nodes=2)
+    assert (list(plan["nodes"]), plan["spares"]) == (["a", "c"], ["b"])
+    assert [finding["severity"] for finding in plan["findings"] if finding["severity"] == "error"] == []
+    for more in ({}, {"nodes": 2, "head": "b"}):
+        assert [finding["id"] for finding in fabric_addresses(hosts, **more)["findings"]] == ["fabric.stacked"]
 
 
 @pytest.mark.parametrize("wrong", [["a"], {"a": None}, {"a": {"heard": {}}}])

@@ -58,6 +58,12 @@ def test_the_number_of_nodes_is_that_of_the_playbook_or_of_the_recipe() -> None:
     assert find(expected_nodes=4)[0]["wanted"].startswith("4,")
 
 
+def test_more_hosts_than_the_recipe_is_for_are_spares_unless_the_playbook_says_how_many() -> None:
+    hosts = {**NODES, "eve": {"ansible_host": "10.0.0.3"}}
+    assert [(item["id"], item["severity"]) for item in inventory_findings(hosts, list(hosts), **CONTEXT)] == [("inventory.spares", "info")]
+    assert [item["id"] for item in inventory_findings(hosts, list(hosts), **CONTEXT, expected_nodes=2)] == ["inventory.node-count"]
+
+
 def test_the_recipe_is_read_even_if_the_playbook_says_how_many_nodes() -> None:
     assert find(expected_nodes=2, recipe="nope")[0]["id"] == "inventory.recipe"
     assert [item["id"] for item in find(expected_nodes="4")] == ["inventory.node-count", "inventory.recipe"]

@@ -16,7 +16,7 @@ RAILS = [
     {"device": "rocep1s0f0", "port": 1, "netdev": "enp1s0f0np0", "ipv4": "192.168.177.11", "network": "x", "gid_index": 3, "mtu": 9000},
     {"device": "roceP2p1s0f0", "port": 1, "netdev": "enP2p1s0f0np0", "ipv4": "192.168.178.11", "network": "y", "gid_index": 5, "mtu": 9000},
 ]
-PLAN = {
+PLAN: dict[str, t.Any] = {
     "topology": "pair",
     "hash": "0123",
     # The order of ranks is not that of names.
@@ -232,6 +232,85 @@ def test_a_group_on_which_nothing_was_deployed_is_stopped() -> None:
     assert report["document"]["state"] == "stopped"
     assert report["lines"][1] == "  Recipe: none, 1 nodes, topology unknown"
     assert report["lines"][3:5] == ["  Model: not known", "Node spark1 (no rank, no address)"]
+
+
+SPARE = {
+    **PLAN,
+    "spares": ["spark3"],
+    "findings": [{"id": "plan.spare", "severity": "info", "host": "spark3", "found": "no rank: 2 of 3 hosts get one"}],
+}
+NOTHING = {
+    **{"unit": "vllm@mini.service", "loaded": False, "enabled": False, "active": False, "since": None, "restarts": None},
+    **{"unit_state": {"active": "inactive", "sub": "dead", "restarts": 0}, "container": {"status": None, "running": False}},
+    **{"launch_hash": None, "secret_stale": False, "live_env": {}, "launch": None, "other_instances": []},
+}
+
+
+class WithSpare(Cluster):
+    """The same with a third node, without a rank."""
+
+    def __init__(self, third: t.Any = NOTHING) -> None:
+        super().__init__()
+        self.ranks["spark3"] = copy.deepcopy(third)
+        self.plan: dict[str, t.Any] = copy.deepcopy(SPARE)
+
+    def report(self, **given: t.Any) -> dict[str, t.Any]:
+        return FilterModule().filters()["status_report"](self.ranks, self.ready, self.plan, **given)
+
+
+def test_a_spare_is_shown_as_one_and_takes_nothing_from_a_cluster_that_serves() -> None:
+    found = WithSpare().report()
+    document = found["document"]
+
+    assert (document["state"], document["problems"]) == ("serving", [])
+    assert [entry["host"] for entry in document["nodes"]] == ["spark2", "spark1"]
+    assert document["spares"] == [{"host": "spark3", "answers": True, "reason": "no rank: 2 of 3 hosts get one"}]
+    assert found["lines"][1] == "  Recipe: mini, 2 nodes, 1 spare, topology pair"
+    assert found["lines"][-1] == "Spare spark3: no rank: 2 of 3 hosts get one"
+
+
+@pytest.mark.parametrize("third", [{"unreachable": True}, {"failed": True}, None])
+def test_a_spare_that_does_not_answer_is_told_and_is_no_problem(third: t.Any) -> None:
+    found = WithSpare(third).report()
+
+    assert (found["document"]["state"], found["document"]["problems"]) == ("serving", [])
+    assert found["lines"][-1] == "Spare spark3 (no answer): no rank: 2 of 3 hosts get one"
+
+
+def test_a_rank_on_what_would_be_a_spare_now_is_a_problem() -> None:
+    cluster = WithSpare(node(1))
+    document = cluster.report()["document"]
+
+    assert (document["state"], document["spares"]) == ("degraded", [])
+    assert "spark3: has a rank, and would be a spare now (no rank: 2 of 3 hosts get one); deploy again" in document["problems"]
+
+
+def test_a_plan_that_moves_a_rank_is_told_until_it_is_deployed() -> None:
+    cluster = WithSpare()
+    cluster.plan["nodes"] = {"spark2": PLAN["nodes"]["spark2"], "spark3": PLAN["nodes"]["spark1"]}
+    passed = {"id": "plan.passed-over", "severity": "warning", "host": "spark1", "found": "no rank, and spark3 in its place"}
+    cluster.plan |= {"spares": ["spark1"], "findings": [passed]}
+    document = cluster.report()["document"]
+
+    assert document["state"] == "degraded"
+    assert [entry["host"] for entry in document["nodes"]] == ["spark2", "spark3", "spark1"]
+    assert document["problems"] == [
+        "spark1: has a rank, and would be a spare now (no rank, and spark3 in its place); deploy again",
+        "spark3: would get a rank now, and has none; deploy again",
+    ]
+    cluster.plan["findings"].append({"id": "plan.no-choice", "severity": "error", "host": None, "found": "x"})
+    assert cluster.report()["document"]["problems"] == [], "nothing is decided where there is no plan"
+
+
+def test_the_head_is_where_rank_0_is_installed() -> None:
+    cluster = WithSpare()
+    cluster.plan["nodes"] = {host: {**one, "rank": 1 - one["rank"]} for host, one in PLAN["nodes"].items()}
+
+    assert cluster.report()["document"]["head"] == "spark2"
+    assert cluster.report(head="spark1")["document"]["head"] == "spark1"
+    for host in cluster.ranks:
+        cluster.ranks[host] = copy.deepcopy(NOTHING)
+    assert (cluster.report()["document"]["head"], cluster.state()) == ("spark1", "stopped")
 
 
 def test_clients_are_told_how_thinking_is_turned_off() -> None:

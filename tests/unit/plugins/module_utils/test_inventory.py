@@ -43,6 +43,25 @@ def test_a_mistake_in_the_group_is_named(hosts: list[str], change: dict[str, Any
     assert found[0]["wanted"] and found[0]["remedy"]
 
 
+@pytest.mark.parametrize(
+    ("hosts", "wanted", "spares", "identifier", "words"),
+    [
+        (3, 2, True, "inventory.spares", ("3 hosts, 1 of them as spare", "2 or more, for this recipe")),
+        (4, 2, True, "inventory.spares", ("4 hosts, 2 of them as spares", "2 or more")),
+        (3, 2, False, "inventory.node-count", ("3 hosts", "2, for this playbook and recipe")),
+        (2, 3, True, "inventory.node-count", ("2 hosts", "3 or more, for this playbook and recipe")),
+        (2, 3, False, "inventory.node-count", ("2 hosts", "3, for")),
+        (2, 1, True, "inventory.node-count", ("2 hosts", "1, for")),
+    ],
+)
+def test_more_hosts_than_are_wanted_are_spares_and_fewer_are_a_mistake(
+    hosts: int, wanted: int, spares: bool, identifier: str, words: tuple[str, ...]
+) -> None:
+    (found,) = find([f"spark{number}" for number in range(hosts)], wanted_nodes=wanted, spares=spares)
+    assert (found["id"], found["severity"]) == (identifier, "info" if identifier == "inventory.spares" else "error")
+    assert [word for word in words if word not in f"{found['found']}; {found['wanted']}"] == []
+
+
 def test_a_sound_group_has_no_findings() -> None:
     assert find(["ada", "bob"], head="bob") == []
 

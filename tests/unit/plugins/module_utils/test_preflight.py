@@ -16,6 +16,7 @@ from ansible_collections.dgx_spark.vllm.plugins.module_utils._preflight_ids impo
 GIB = 1024**3
 RANK = "vllm-dsv4-flash-b12x-1m"
 ADAPTER = {"device": "rocep1s0f0", "firmware": "28.45.4028", "board_id": "NVD0000000087"}
+UNCABLED: dict[str, t.Any] = {"infiniband": {"present": False, "nodes": []}, "adapters": []}
 WANTED = {"min_memory_gib": 110, "min_available_memory_gib": 100, "min_free_disk_gib": {"/var/lib/docker": 40}}
 
 
@@ -73,6 +74,12 @@ def test_two_nodes_that_are_well_and_alike_give_no_finding() -> None:
     assert (result["findings"], result["gpu"]) == ([], {"spark1": "gpus", "spark2": "gpus"})
 
 
+def test_more_nodes_without_a_cable_than_can_be_spares_are_all_told() -> None:
+    hosts = {f"spark{number}": changed(node(number), UNCABLED if number > 1 else None) for number in (1, 2, 3)}
+    found = _preflight.judge(hosts, _preflight.Wanted(spares=1))["findings"]
+    assert [(finding["id"], finding["host"]) for finding in found] == [("host.infiniband-missing", host) for host in ("spark2", "spark3")]
+
+
 def test_a_recipe_on_the_cpu_needs_no_gpu() -> None:
     bare = {"gpu": {"present": False, "name": None, "driver": None, "error": "no nvidia-smi"}, "gpu_ways": []}
     assert [finding["id"] for finding in judge(bare)["findings"]] == ["host.driver-missing", "host.gpu-not-available-to-docker"]
@@ -96,6 +103,10 @@ DOWN: dict[str, t.Any] = {"docker.reachable": False, "docker.version": None, "do
         ({"architecture": "x86_64"}, {}, [("host.architecture-differs", "error", None)]),
         ({"infiniband": {"present": False, "nodes": []}}, {}, [("host.infiniband-missing", "error", "spark2")]),
         ({"infiniband": {"present": False, "nodes": []}}, {"check_infiniband": False}, []),
+        # Only where the card is gone, and the others are enough.
+        ({"infiniband": {"present": False, "nodes": []}}, {"spares": 1}, [("host.infiniband-missing", "error", "spark2")]),
+        ({**UNCABLED}, {"spares": 1}, [("host.uncabled", "warning", "spark2")]),
+        ({**UNCABLED}, {"spares": 0}, [("host.infiniband-missing", "error", "spark2")]),
         ({"memory_bytes": 110 * GIB - 1}, {}, [("host.memory-small", "error", "spark2")]),
         ({"memory_bytes": 110 * GIB}, {}, []),
         ({"memory_bytes": None}, {}, [("host.memory-small", "error", "spark2")]),
@@ -198,6 +209,7 @@ def test_no_remedy_upgrades_the_system() -> None:
         {"kernel_handover.scratch_bytes": 9 * GIB},
     ]
     findings = [finding for change in [everything, *others] for finding in judge(change)["findings"]]
+    findings += judge(UNCABLED, spares=1)["findings"]
     assert {finding["id"] for finding in findings} == set(IDS)
     remedies = [finding["remedy"] for finding in findings]
     assert [

@@ -1,0 +1,130 @@
+# Copyright: (c) 2026, The dgx_spark.vllm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What each role does on a node that gets no rank, by the conditions of its outline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
+
+from ansible_collections.dgx_spark.vllm.plugins.module_utils import _neighbours
+from ansible_collections.dgx_spark.vllm.plugins.module_utils._subset import plan_of
+from tests.unit.plugins.module_utils.test_ring import ring
+
+ROLES = Path(__file__).parents[3] / "roles"
+HOSTS = ["a", "b", "c"]
+OBSERVATIONS = ring("abc")
+PLAN = plan_of({**OBSERVATIONS, "b": {"msg": "away"}}, nodes=2)
+RUNS = {"active": False, "other_instances": [], "launch": {"plan_hash": ""}}
+
+
+def loaded(role: str, path: str) -> Any:
+    return DataLoader().load_from_file(str(ROLES / role / path), trusted_as_template=True)
+
+
+def templar(role: str, host: str, **variables: Any) -> Templar:
+    of_host = {"__validate_rank": RUNS, "discover_observation": {}}
+    given: dict[str, Any] = {
+        "groups": {"spark_nodes": HOSTS},
+        "ansible_play_hosts": HOSTS,
+        "ansible_check_mode": False,
+        "inventory_hostname": host,
+        "hostvars": dict.fromkeys(HOSTS, of_host),
+        "__serve_restart": True,
+        **variables,
+    }
+    return Templar(loader=DataLoader(), variables={**loaded(role, "defaults/main.yml"), **loaded(role, "vars/main.yml"), **given})
+
+
+def included(role: str, host: str, outline: str = "main", **variables: Any) -> list[str]:
+    """The files of tasks that the role includes on a host."""
+    conditions = templar(role, host, **{"discover_plan": PLAN, **variables})
+    found = []
+    for task in loaded(role, f"tasks/{outline}.yml"):
+        when = task.get("when", [])
+        if "ansible.builtin.include_tasks" in task and all(
+            map(conditions.evaluate_conditional, when if isinstance(when, list) else [when])
+        ):
+            found.append(task["ansible.builtin.include_tasks"])
+    return found
+
+
+def test_the_plan_of_these_tests_has_a_spare() -> None:
+    assert (list(PLAN["nodes"]), PLAN["spares"]) == (["a", "c"], ["b"])
+
+
+OUTLINES = [
+    ("model", ["verify.yml"], []),
+    ("image", ["base.yml", "overlay.yml"], []),
+    ("caches", ["present.yml"], []),
+    ("validate", ["measure.yml"], []),
+    ("serve", ["needs.yml", "install.yml", "configure.yml", "run.yml", "ready.yml"], ["needs.yml", "spare.yml"]),
+]
+
+
+@pytest.mark.parametrize(("role", "rank", "spare"), OUTLINES)
+def test_on_a_spare_a_role_does_nothing_but_remove_what_is_left(role: str, rank: list[str], spare: list[str]) -> None:
+    assert {host: included(role, host) for host in HOSTS} == {"a": rank, "b": spare, "c": rank}
+
+
+def test_what_a_rank_runs_is_rendered_for_ranks_only() -> None:
+    assert {host: included("serve", host, "needs") for host in HOSTS} == {"a": ["render.yml"], "b": [], "c": ["render.yml"]}
+
+
+@pytest.mark.parametrize(("role", "rank"), [(role, rank) for role, rank, _spare in OUTLINES if role not in ("validate", "serve")])
+def test_without_a_plan_a_role_that_is_run_alone_leaves_nobody_out(role: str, rank: list[str]) -> None:
+    conditions = {host: templar(role, host) for host in HOSTS}
+    for task in loaded(role, "tasks/main.yml"):
+        if task["ansible.builtin.include_tasks"] in rank:
+            when = task["when"] if isinstance(task["when"], list) else [task["when"]]
+            assert all(conditions[host].evaluate_conditional(one) for host in HOSTS for one in when)
+
+
+@pytest.mark.parametrize(
+    ("role", "file"), [("image", "absent.yml"), ("caches", "absent.yml"), ("serve", "absent.yml")], ids=["image", "caches", "serve"]
+)
+def test_everything_is_removed_everywhere(role: str, file: str) -> None:
+    for host in HOSTS:
+        assert included(role, host, **{f"{role}_state": "absent"}) == [file]
+
+
+@pytest.mark.parametrize("role", ["model", "image", "preflight", "serve"])
+def test_the_ranks_are_in_the_order_of_the_inventory(role: str) -> None:
+    name = f"__{role}_hosts"
+    for plan, wanted in ((PLAN, ["a", "c"]), (plan_of(OBSERVATIONS), HOSTS)):
+        assert templar(role, "b", discover_plan=plan).template(loaded(role, "vars/main.yml")[name]) == wanted
+    assert templar(role, "b").template(loaded(role, "vars/main.yml")[name]) == HOSTS
+
+
+def test_the_fabric_is_that_of_all_nodes_and_no_rank_talks_with_a_spare() -> None:
+    hosts = templar("fabric", "b", discover_plan=PLAN).template(loaded("fabric", "vars/main.yml")["__fabric_hosts"])
+    assert hosts == ["a", "c", "b"]
+    assert _neighbours.peers(PLAN, "b", OBSERVATIONS) == []
+    assert len(_neighbours.peers(PLAN, "a", OBSERVATIONS)) == 2
+
+
+@pytest.mark.parametrize(
+    ("routes", "ours", "manage", "wanted"),
+    [(1, True, True, True), (0, True, True, False), (1, False, True, False), (1, True, False, False)],
+)
+def test_the_nodes_of_a_ring_pass_on_what_is_sent_through_them_whoever_has_a_rank(
+    routes: int, ours: bool, manage: bool, wanted: bool
+) -> None:
+    route = {"to": "10.0.4.0/24", "via": "10.0.0.2"}
+    rails = [{"interface": "x", "routes": [route] * routes}, {"interface": "y", "routes": []}]
+    variables = {"discover_plan": PLAN, "discover_rails": rails, "__fabric_rails": {"ours": ours}, "fabric_manage": manage}
+    found = templar("fabric", "b", **variables).template(loaded("fabric", "vars/main.yml")["__fabric_forwards"])
+    assert found is wanted
+
+
+def test_a_cluster_that_is_left_on_a_spare_is_not_disturbed() -> None:
+    variables = loaded("validate", "vars/main.yml")
+    for host in HOSTS:
+        running = {name: {"__validate_rank": {**RUNS, "active": name == host}} for name in HOSTS}
+        assert templar("validate", "a", discover_plan=PLAN, hostvars=running).template(variables["__validate_serves"]) is True
+    assert templar("validate", "a", discover_plan=PLAN).template(variables["__validate_serves"]) is False
