@@ -18,7 +18,7 @@ help:
 	@echo "make test-all   every scenario"
 	@echo "make test-rdma  two emulated nodes with soft-RoCE: real verbs, real GID tables (14 minutes, as root on Debian 12)"
 	@echo "make test-vllm  a real vLLM for CPUs on the simulated pair (17 minutes, 8 GB of disk)"
-	@echo "make clean      remove the simulated cluster"
+	@echo "make clean      remove the simulated and the emulated nodes"
 
 $(VENV)/.ready: requirements-dev.txt
 	@echo "== Python environment"
@@ -118,3 +118,4 @@ bench: up
 .PHONY: clean
 clean: setup
 	@if docker info >/dev/null 2>&1; then $(SIMULATE) down; fi
+	@if ip netns list 2>/dev/null | grep -q dgx-spark-rdma; then PYTHONPATH=molecule $(BIN)/python -m simulation.rdma down; fi
