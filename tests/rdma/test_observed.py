@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 from simulation.rdma import lab
-from tests.acceptance.harness import Playbooks, Run
+from tests.acceptance.harness import Playbooks, Run, wait_for
 from tests.rdma.conftest import NODES, Look, moved, on
 
 RAILS = {"rocep1s0f0": "enp1s0f0np0", "rocep1s0f1": "enp1s0f1np1", "roceP2p1s0f0": "enP2p1s0f0np0", "roceP2p1s0f1": "enP2p1s0f1np1"}
@@ -59,6 +59,25 @@ def test_who_is_on_one_cable_is_heard_through_the_kernel(bare: dict[str, Any]) -
             assert same_port <= {mac.lower() for mac in heard[netdev]} and len(same_port) == 2
             assert not set(heard[netdev]) & (set(macs[peer].values()) - same_port)
     assert bare["plan"]["topology"] is None
+
+
+def test_what_lldpd_has_heard_is_told_with_each_port(bare: dict[str, Any], look: Look) -> None:
+    """Both functions of the peer's port are heard on each of ours, so that the port is not told, and the system is."""
+    for host in NODES:
+        on(host, "systemctl start lldpd")
+
+    def heard() -> bool:
+        return all(on(host, "lldpctl -f keyvalue").count("chassis.name=") >= 2 * len(RAILS) for host in NODES)
+
+    try:
+        wait_for("both nodes' lldpd to hear each other", heard, 120)
+        found = look()["observations"]
+        for host, peer in (("spark1", "spark2"), ("spark2", "spark1")):
+            assert [port["lldp"] for port in found[host]["devices"]] == [{"system": peer, "port": None}] * len(RAILS)
+            assert [port["lldp"] for port in bare["observations"][host]["devices"]] == [None] * len(RAILS)
+    finally:
+        for host in NODES:
+            on(host, "systemctl stop lldpd")
 
 
 def test_addresses_come_with_the_gids_that_were_planned(healthy: dict[str, Any]) -> None:

@@ -35,6 +35,7 @@ PACKAGES = (
     "ibverbs-utils",
     "ibverbs-providers",
     "perftest",
+    "lldpd",
 )
 NETWORK_CARD = ("enP7s7", "enp1s0f0np0", "enp1s0f1np1", "enP2p1s0f0np0", "enP2p1s0f1np1")
 """The LAN, and the functions of the card, two for each of its ports; numbered so in MACs."""

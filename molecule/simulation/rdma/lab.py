@@ -54,7 +54,9 @@ def make_network() -> None:
     run(*INSIDE, "sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1")
     run("ip", "-n", NAMESPACE, "link", "set", "lo", "up")
     for name in ("lan", "cable0", "cable1"):
-        run("ip", "-n", NAMESPACE, "link", "add", name, "mtu", "9216", "type", "bridge", "mcast_snooping", "0", "forward_delay", "0")
+        # A cable passes LLDP on, which a bridge keeps for itself.
+        kind = ("type", "bridge", "mcast_snooping", "0", "forward_delay", "0", "group_fwd_mask", "0x4000")
+        run("ip", "-n", NAMESPACE, "link", "add", name, "mtu", "9216", *kind)
         run("ip", "-n", NAMESPACE, "link", "set", name, "up")
     run("ip", "-n", NAMESPACE, "address", "add", "10.78.0.1/24", "dev", "lan")
     for node in NODES:
