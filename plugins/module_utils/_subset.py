@@ -81,7 +81,7 @@ def plan_of(
 
 
 def _choices(hosts: t.Sequence[str], nodes: int, head: t.Optional[str]) -> t.Iterator[list[str]]:
-    """All choices with the first host as head, and without a wanted `head` then those of which the second is the first, and so on."""
+    """The choices with the first host as head, and if no `head` is wanted, those with the second as head after them, and so on."""
     for number in range(1 if head is not None else len(hosts)):
         others = hosts[number + 1 :]
         yield from itertools.islice(_with_head(hosts[number], others[: nodes - 1], others[nodes - 1 :], nodes), LOOKED_AT)

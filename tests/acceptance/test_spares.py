@@ -18,7 +18,7 @@ from tests.acceptance.conftest import UNIT, another_cluster, inventory_file
 from tests.acceptance.harness import Playbooks, Run, wait_for
 from tests.acceptance.test_addresses import rails_of, same, states, unreached
 
-# Of spark2, in the ring of three.
+# Of each node in the ring of three.
 PORTS = (0, 1)
 
 
@@ -39,9 +39,9 @@ def nothing_of_a_rank_is_left(node: Any) -> bool:
     return (left, units) == ("", "")
 
 
-def plug(state: str) -> None:
+def plug(state: str, node: str = "spark2") -> None:
     for port in PORTS:
-        assert cluster.main(["cable", "spark2", str(port), state]) == 0
+        assert cluster.main(["cable", node, str(port), state]) == 0
 
 
 def state_of(playbooks: Playbooks, inventory: Path, folder: Path) -> dict[str, Any]:
@@ -128,5 +128,14 @@ def test_a_spare_of_a_bare_ring_gets_addresses_like_the_others(
         assert playbooks.deploy(*words, inventory=inventory).succeeded().changed == set()
         # The same fabric as without a recipe.
         assert playbooks.run("playbooks/fabric.yml", inventory=inventory).succeeded().changed == set()
+        # What happens to a spare is no business of the ranks, nor of what the others forward.
+        plug("unplug", "spark3")
+        wait_for("the ports to be down", lambda: "(Up)" not in nodes["spark3"].check_output("ibdev2netdev"), 60)
+        without = playbooks.deploy(*words, inventory=inventory).succeeded()
+        assert {host for host, _task in without.changed} <= {"spark3"} and told(without) == {("warning", "plan.spare-unfit", "spark3")}
+        plug("plug", "spark3")
+        wait_for("the addresses", lambda: len(rails_of(nodes["spark3"])) == 4, 60)
+        assert {host for host, _task in playbooks.deploy(*words, inventory=inventory).succeeded().changed} <= {"spark3"}
+        assert unreached(nodes) == []
         playbooks.run("playbooks/teardown.yml", "-e", "caches_state=absent", inventory=inventory).succeeded()
         same(states(nodes), found)

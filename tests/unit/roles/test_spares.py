@@ -14,12 +14,14 @@ from ansible.template import Templar
 
 from ansible_collections.dgx_spark.vllm.plugins.module_utils import _neighbours
 from ansible_collections.dgx_spark.vllm.plugins.module_utils._subset import plan_of
+from tests.unit.plugins.fixtures.spark import cabled, observed
 from tests.unit.plugins.module_utils.test_ring import ring
 
 ROLES = Path(__file__).parents[3] / "roles"
 HOSTS = ["a", "b", "c"]
 OBSERVATIONS = ring("abc")
 PLAN = plan_of({**OBSERVATIONS, "b": {"msg": "away"}}, nodes=2)
+FORWARDING = "dgx_spark.vllm.rail_forwarding"
 RUNS = {"active": False, "other_instances": [], "launch": {"plan_hash": ""}}
 
 
@@ -104,22 +106,31 @@ def test_the_ranks_are_in_the_order_of_the_inventory(role: str) -> None:
 def test_the_fabric_is_that_of_all_nodes_and_no_rank_talks_with_a_spare() -> None:
     hosts = templar("fabric", "b", discover_plan=PLAN).template(loaded("fabric", "vars/main.yml")["__fabric_hosts"])
     assert hosts == ["a", "c", "b"]
+    talks = loaded("fabric", "vars/main.yml")["__fabric_talks_with"]
+    assert [templar("fabric", host, discover_plan=PLAN).template(talks) for host in HOSTS] == [["c"], [], ["a"]]
     assert _neighbours.peers(PLAN, "b", OBSERVATIONS) == []
     assert len(_neighbours.peers(PLAN, "a", OBSERVATIONS)) == 2
 
 
-@pytest.mark.parametrize(
-    ("routes", "ours", "manage", "wanted"),
-    [(1, True, True, True), (0, True, True, False), (1, False, True, False), (1, True, False, False)],
-)
-def test_the_nodes_of_a_ring_pass_on_what_is_sent_through_them_whoever_has_a_rank(
-    routes: int, ours: bool, manage: bool, wanted: bool
-) -> None:
-    route = {"to": "10.0.4.0/24", "via": "10.0.0.2"}
-    rails = [{"interface": "x", "routes": [route] * routes}, {"interface": "y", "routes": []}]
-    variables = {"discover_plan": PLAN, "discover_rails": rails, "__fabric_rails": {"ours": ours}, "fabric_manage": manage}
-    found = templar("fabric", "b", **variables).template(loaded("fabric", "vars/main.yml")["__fabric_forwards"])
-    assert found is wanted
+def fabric(observations: Any, ours: bool = True, manage: bool = True) -> dict[str, Any]:
+    """Whether it is known what the nodes forward, whether they do, and over which interfaces of b."""
+    plans = {"discover_plan": plan_of(observations, nodes=2), "discover_fabric": plan_of(observations)}
+    variables, (task,) = loaded("fabric", "vars/main.yml"), [t for t in loaded("fabric", "tasks/addresses.yml") if FORWARDING in t]
+    given = templar("fabric", "b", **plans, __fabric_rails={"ours": ours}, fabric_manage=manage)
+    found = {name: given.template(variables[f"__fabric_{name}"]) for name in ("is_known", "forwards")}
+    return {**found, "interfaces": given.template(task[FORWARDING]["interfaces"]) if found["is_known"] else None}
+
+
+def test_the_nodes_of_a_ring_pass_on_what_is_sent_through_them_whoever_has_a_rank() -> None:
+    rails = ["enp1s0f0np0", "enp1s0f1np1", "enP2p1s0f0np0", "enP2p1s0f1np1"]
+    assert fabric(OBSERVATIONS) == {"is_known": True, "forwards": True, "interfaces": rails}
+    assert fabric(OBSERVATIONS, ours=False) == fabric(OBSERVATIONS, manage=False) == {"is_known": True, "forwards": False, "interfaces": []}
+    switch = {host: observed(cabled(number, {0: ("10.0.0", "10.0.1")})) for number, host in enumerate(HOSTS, 1)}
+    assert fabric(switch) == {"is_known": True, "forwards": False, "interfaces": []}
+
+
+def test_what_the_nodes_of_a_ring_forward_stays_as_it_is_while_a_spare_is_without_a_cable() -> None:
+    assert fabric({**OBSERVATIONS, "c": {"devices": []}})["is_known"] is False
 
 
 def test_a_cluster_that_is_left_on_a_spare_is_not_disturbed() -> None:
