@@ -14,17 +14,18 @@ import typing as t
 _NAMES = ("ifname", "ifalias", "local")
 
 
-def neighbours(text: str) -> dict[str, dict[str, t.Optional[str]]]:
+def neighbours(text: str, own: t.Collection[str] = ()) -> dict[str, dict[str, t.Optional[str]]]:
     """Return `system` and `port` of what each interface is connected to, as lldpd knows them (``lldpctl -f json0``).
 
-    Several ports of one system may be heard, such as both functions of a Spark's port: `port` is None then. Several systems, as on a wire
-    that passes LLDP on, are none here. If the text is no such list there are no neighbours.
+    `own`: the node's MAC addresses, for one function of a port may hear the other. Several ports of one system may be heard, such as both
+    functions of a Spark's port: `port` is None then. Several systems, as on a wire that passes LLDP on, are none here. If the text is no
+    such list there are no neighbours.
     """
     try:
         groups = json.loads(text)["lldp"]
         entries = [entry for group in groups for entry in group.get("interface", [])]
         found: dict[str, list[dict[str, t.Optional[str]]]] = {}
-        for entry in entries:
+        for entry in (entry for entry in entries if _first(_first(entry, "chassis"), "id").get("value") not in own):
             found.setdefault(entry["name"], []).append({"system": _system(entry), "port": _port(entry)})
     except (ValueError, KeyError, TypeError, AttributeError):
         return {}

@@ -286,7 +286,7 @@ def main() -> None:
     )
     addresses = ip_json(module, module.params["ip_addresses"], ["-json", "address", "show"])
     routes = ip_json(module, module.params["ip_routes"], ["-json", "route", "show"])
-    connected = neighbours(lldp(module, module.params["lldp_neighbours"]))
+    connected = neighbours(lldp(module, module.params["lldp_neighbours"]), {str(entry.get("address")) for entry in addresses})
     try:
         observation = observe(module.params["sysfs_root"], addresses, routes, lldp=connected)
     except OSError as error:

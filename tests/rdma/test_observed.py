@@ -67,7 +67,8 @@ def test_what_lldpd_has_heard_is_told_with_each_port(bare: dict[str, Any], look:
         on(host, "systemctl start lldpd")
 
     def heard() -> bool:
-        return all(on(host, "lldpctl -f keyvalue").count("chassis.name=") >= 2 * len(RAILS) for host in NODES)
+        said = {host: on(host, "lldpctl -f keyvalue") for host in NODES}
+        return all(said[host].count(f"chassis.name={peer}\n") == 2 * len(RAILS) for host, peer in zip(NODES, reversed(NODES)))
 
     try:
         wait_for("both nodes' lldpd to hear each other", heard, 120)

@@ -67,6 +67,8 @@ def build() -> Path:
     folder = FOLDER / mark
     if (folder / "ready").exists():
         return folder
+    if any(FOLDER.glob("run/*.pid")):
+        raise SimulationError("emulated nodes run that were made otherwise: take them down first (python -m simulation.rdma down)")
     say("making the emulated nodes' root filesystem (a minute and a half)")
     shutil.rmtree(FOLDER, ignore_errors=True)
     work = folder / "work"

@@ -44,6 +44,11 @@ def test_of_two_systems_none_is_known() -> None:
     assert heard("a", "b", "a", other_system=True) == {"b": SWITCH}
 
 
+def test_a_node_is_not_its_own_neighbour() -> None:
+    (chassis,) = {entry["chassis"][0]["id"][0]["value"] for entry in json.loads(TEXT)["lldp"][0]["interface"]}
+    assert _lldp.neighbours(TEXT, {chassis}) == {} and len(_lldp.neighbours(TEXT, {"02:00:00:00:00:01"})) == 2
+
+
 def test_a_neighbour_without_names_has_those_that_it_has() -> None:
     document = json.loads(TEXT)
     entry = document["lldp"][0]["interface"][0]

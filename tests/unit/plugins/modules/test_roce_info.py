@@ -145,3 +145,12 @@ def test_a_capture_is_read_instead_of_asking_lldpd(node: Node) -> None:
     assert node.call(lldp_neighbours=str(LLDP))["devices"][0]["lldp"] == {"system": "switch1", "port": "swp5"}
     assert len(node.commands) == 2
     assert "wanted the output of `lldpctl -f json0`" in node.call(lldp_neighbours=str(node.root / "none"))["msg"]
+
+
+def test_a_node_s_own_function_is_no_neighbour(node: Node) -> None:
+    node.lldpctl = "/usr/sbin/lldpctl"
+    said = json.loads(LLDP.read_text())
+    chassis = said["lldp"][0]["interface"][0]["chassis"][0]["id"][0]["value"]
+    node.answers["/usr/sbin/lldpctl"] = (0, json.dumps(said), "")
+    node.answers["address"] = (0, json.dumps([*ip_addresses(spark(1)), {"ifname": "enP7s7", "address": chassis}]), "")
+    assert {device["lldp"] for device in node.call()["devices"]} == {None}
