@@ -27,8 +27,8 @@ def status_report(
 ) -> dict[str, t.Any]:
     """Put together {host: rank_info}, {host: vllm_ready} and the plan. Hosts without a result are reported as unknown.
 
-    Hosts without a rank that are spares take no part in the state (see `_status_place`). The head is `head`, else the host on which rank 0 is
-    installed, else that with rank 0 in the plan.
+    Hosts without a rank that are spares take no part in the state (see `_status_place`). The head is `head`, else the host on which
+    rank 0 is installed, else that with rank 0 in the plan.
 
     Returns `document` (see `_document`) and `lines`, the same for people. The cluster's `state` is one word:
 
@@ -41,7 +41,7 @@ def status_report(
     nodes = plan.get("nodes") or {}
     found = places(ranks, plan)
     order = {host: _launch(ranks.get(host)).get("rank", (nodes.get(host) or {}).get("rank")) for host in [*nodes, *ranks]}
-    hosts = sorted((host for host in order if host not in found.spares), key=lambda host: len(order) if order[host] is None else order[host])
+    hosts = sorted((host for host in order if host not in found.spares), key=lambda host: (order[host] is None, order[host] or 0))
     head = head or next((host for host in hosts if _launch(ranks.get(host)).get("rank") == 0), hosts[0] if hosts else "")
     verdict = ready_verdict({host: ready.get(host) for host in hosts}, head, wanted_nccl, wanted_network)
     known = {host: ranks[host] for host in hosts if answers(ranks.get(host))}
@@ -49,6 +49,7 @@ def status_report(
     state = _cluster_state(known, hosts, ready.get(head), verdict["state"], problems)
     left = [{"host": host, "answers": answers(ranks.get(host)), "reason": reason} for host, reason in found.spares.items()]
     document = {**_document(state, hosts, head, known, ready, plan, verdict, problems), "spares": left}
+    document["warnings"] = [*document["warnings"], *found.warnings]
     return {"document": document, "lines": screen(document)}
 
 

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar
+from ansible.template import Templar, trust_as_template
 
 from ansible_collections.dgx_spark.vllm.plugins.module_utils import _neighbours
 from ansible_collections.dgx_spark.vllm.plugins.module_utils._subset import plan_of
@@ -139,3 +140,19 @@ def test_a_cluster_that_is_left_on_a_spare_is_not_disturbed() -> None:
         running = {name: {"__validate_rank": {**RUNS, "active": name == host}} for name in HOSTS}
         assert templar("validate", "a", discover_plan=PLAN, hostvars=running).template(variables["__validate_serves"]) is True
     assert templar("validate", "a", discover_plan=PLAN).template(variables["__validate_serves"]) is False
+
+
+@pytest.mark.parametrize("device", ["gpu", "cpu"])
+def test_status_plans_for_the_same_nccl_as_a_deployment(device: str) -> None:
+    recipe = {"name": "mini", "nodes": 3, "device": device, "nccl": {"version": "2.29.7", "rings": True}}
+
+    def asked(role: str, expression: str, **variables: Any) -> Any:
+        """What the filter is called with."""
+        call = re.sub(r"__\w+_observations \| dgx_spark[.]vllm[.]cluster_plan", "dict", expression)
+        return templar(role, "a", **{f"__{role}_recipe": recipe, **variables}).template(trust_as_template(call))
+
+    (planned,) = [task for task in loaded("discover", "tasks/plan.yml") if "ansible.builtin.set_fact" in task]
+    (status,) = [task["vars"] for task in loaded("serve", "tasks/status.yml") if "__serve_plan" in task.get("vars", {})]
+    wanted = {"head": None, "nodes": 3, "nccl": "2.29.7" if device == "gpu" else None, "nccl_rings": True}
+    assert asked("discover", planned["ansible.builtin.set_fact"]["discover_plan"]) == wanted
+    assert asked("serve", status["__serve_plan"], **status) == wanted

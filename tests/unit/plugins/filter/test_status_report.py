@@ -355,6 +355,35 @@ def test_no_deployment_is_advised_where_only_the_devices_of_a_rank_are_not_told(
     assert [entry["host"] for entry in document["nodes"]] == ["spark2", "spark1"]
 
 
+def test_a_rank_for_whose_place_no_reason_is_seen_is_no_problem() -> None:
+    cluster = WithSpare(node(1))
+    cluster.ready["spark3"] = answer(1)
+    cluster.ranks["spark1"], cluster.ready["spark1"] = copy.deepcopy(NOTHING), None
+    cluster.plan = plan_of(SWITCH, nodes=2)
+    assert cluster.plan["spares"] == ["spark3"]
+    document = cluster.report()["document"]
+
+    assert (document["state"], document["problems"]) == ("serving", [])
+    assert [(entry["host"], entry["rank"]) for entry in document["nodes"]] == [("spark2", 0), ("spark3", 1)]
+    assert [(entry["host"], entry["reason"]) for entry in document["spares"]] == [
+        ("spark1", "no rank, and spark3 in its place since a deployment")
+    ]
+    (told,) = document["warnings"]
+    assert told.startswith("spark3: has a rank that spark1 would get now, unless a deployment finds")
+
+
+def test_a_rank_is_shown_as_what_it_is_where_the_plan_would_number_it_otherwise() -> None:
+    cluster = WithSpare(node(1))
+    cluster.ready["spark3"] = answer(1)
+    cluster.ranks["spark2"], cluster.ready["spark2"] = copy.deepcopy(NOTHING), None
+    cluster.ranks["spark1"], cluster.ready["spark1"] = node(0), answer(0)
+    cluster.plan = plan_of(SWITCH, nodes=2)
+    document = cluster.report()["document"]
+
+    assert (document["state"], document["head"], cluster.plan["nodes"]["spark1"]["rank"]) == ("serving", "spark1", 1)
+    assert [(entry["host"], entry["rank"]) for entry in document["nodes"]] == [("spark1", 0), ("spark3", 1)]
+
+
 def test_the_head_is_where_rank_0_is_installed() -> None:
     cluster = WithSpare()
     cluster.plan["nodes"] = {host: {**one, "rank": 1 - one["rank"]} for host, one in PLAN["nodes"].items()}
