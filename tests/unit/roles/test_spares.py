@@ -156,3 +156,21 @@ def test_status_plans_for_the_same_nccl_as_a_deployment(device: str) -> None:
     wanted = {"head": None, "nodes": 3, "nccl": "2.29.7" if device == "gpu" else None, "nccl_rings": True}
     assert asked("discover", planned["ansible.builtin.set_fact"]["discover_plan"]) == wanted
     assert asked("serve", status["__serve_plan"], **status) == wanted
+
+
+def test_the_space_for_images_is_wanted_by_what_each_node_has_and_a_spare_keeps_them() -> None:
+    tasks = loaded("preflight", "tasks/main.yml")
+    (look,) = [task for task in tasks if "ansible.builtin.stat" in task]
+    (note,) = [task["ansible.builtin.set_fact"] for task in tasks if "__preflight_is_deployed" in task.get("ansible.builtin.set_fact", {})]
+    # a was a rank and is a spare now, b serves, c is new.
+    there = {"a": ["/var/lib/dgx-spark/caches"], "b": ["/etc/dgx-spark", "/var/lib/dgx-spark/caches"], "c": []}
+    hostvars = {}
+    for host, paths in there.items():
+        looked_at = templar("preflight", host).template(look["loop"])
+        results = [{"stat": {"exists": path in paths}} for path in looked_at]
+        found = templar("preflight", host, __preflight_left={"results": results}).template(note)
+        hostvars[host] = found
+    (judged,) = [task["vars"]["__preflight_wanted"] for task in tasks if "__preflight_wanted" in task.get("vars", {})]
+    for host in HOSTS:
+        assert templar("preflight", host, hostvars=hostvars).template(judged["deployed"]) == ["a", "b"]
+        assert set(templar("preflight", host, hostvars=hostvars).template(judged["min_free_disk_gib"]).values()) == {40}
