@@ -142,6 +142,20 @@ def test_a_cluster_that_is_left_on_a_spare_is_not_disturbed() -> None:
     assert templar("validate", "a", discover_plan=PLAN).template(variables["__validate_serves"]) is False
 
 
+@pytest.mark.parametrize(
+    ("active", "plan_hash", "files"), [(True, "x" * 64, ["measure.yml"]), (True, PLAN["hash"], []), (False, PLAN["hash"], [])]
+)
+def test_ranks_that_run_by_another_plan_are_stopped_only_when_the_new_rails_were_pinged(
+    active: bool, plan_hash: str, files: list[str]
+) -> None:
+    ranks = {host: {"__validate_rank": {**RUNS, "active": active, "launch": {"plan_hash": plan_hash}}} for host in HOSTS}
+    given: dict[str, Any] = {"hostvars": ranks, "discover_plan": PLAN, "validate_when": "changed"}
+    assert {host: included("validate", host, **given) for host in HOSTS} == {"a": files, "b": [], "c": files}
+    if active:
+        reason = templar("validate", "a", **given).template(loaded("validate", "vars/main.yml")["__validate_reason"])
+        assert reason == "the cluster serves, and would be disturbed"
+
+
 @pytest.mark.parametrize("device", ["gpu", "cpu"])
 def test_status_plans_for_the_same_nccl_as_a_deployment(device: str) -> None:
     recipe = {"name": "mini", "nodes": 3, "device": device, "nccl": {"version": "2.29.7", "rings": True}}
