@@ -188,3 +188,29 @@ def test_the_space_for_images_is_wanted_by_what_each_node_has_and_a_spare_keeps_
     for host in HOSTS:
         assert templar("preflight", host, hostvars=hostvars).template(judged["deployed"]) == ["a", "b"]
         assert set(templar("preflight", host, hostvars=hostvars).template(judged["min_free_disk_gib"]).values()) == {40}
+
+
+def test_the_head_that_is_stopped_first_is_where_rank_0_is_installed() -> None:
+    stops = {task["name"]: task for task in loaded("serve", "tasks/absent.yml") if "dgx_spark.vllm.rank" in task}
+    # a was passed over, c became the head; b has what a deployment left that was interrupted, and the files of another recipe.
+    found: dict[str, list[tuple[str, Any]]] = {
+        "a": [],
+        "b": [("mini", {"rank": 1}), ("broken", None), ("old", {}), ("other", {"rank": 0})],
+        "c": [("mini", {"rank": 0})],
+    }
+    stopped: dict[str, dict[str, list[str]]] = {}
+    for host, recipes in found.items():
+        results = [{"item": recipe, "launch": launch} for recipe, launch in recipes]
+        given = templar("serve", host, __serve_found={"results": results})
+        stopped[host] = {
+            name.split(" | ")[1]: given.template(task["loop"])
+            for name, task in stops.items()
+            if "when" not in task or given.evaluate_conditional(task["when"])
+        }
+    head, workers = "Stop the head for good", "Stop the workers for good"
+    assert list(stopped["a"]) == [head, workers]
+    assert stopped == {
+        "a": {head: [], workers: []},
+        "b": {head: ["other"], workers: ["mini", "broken", "old"]},
+        "c": {head: ["mini"], workers: []},
+    }
