@@ -14,6 +14,8 @@ from . import _host, _preflight_forwarding, _preflight_parity, _preflight_state
 from ._preflight_check import GIB, Check, Host, finding_of, table
 
 GPU_CHOICES = ("auto", "gpus", "cdi", "runtime")
+DEPLOYED_DISK_GIB = 1
+"""What a node needs on each file system once it has the images, for which the rest of the space is."""
 
 
 class PreflightError(ValueError):
@@ -28,6 +30,7 @@ class Wanted(t.NamedTuple):
     memory_share: t.Optional[float] = None
     rank_container: str = ""
     min_free_disk_gib: t.Mapping[str, float] = {}
+    deployed: t.Collection[str] = ()
     gpu: str = "auto"
     check_gpu: bool = True
     check_infiniband: bool = True
@@ -71,7 +74,7 @@ def _of_host(host: str, seen: Host, wanted: Wanted, spare: bool) -> t.Iterator[C
     yield from _memory(host, seen, wanted)
     yield from _available_memory(host, seen, wanted, rank_runs)
     for path, gib in wanted.min_free_disk_gib.items():
-        yield _disk(host, seen["disk"], path, gib)
+        yield _disk(host, seen["disk"], path, min(gib, DEPLOYED_DISK_GIB) if host in wanted.deployed else gib)
 
 
 def _docker(host: str, docker: Host) -> Check:

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ._explain import why_spare
-from ._findings import errors
 from ._reasoning import hints
+from ._status_place import answers, places
 from ._status_screen import screen
 from ._unit import runs
 from ._verdict import ready_verdict
@@ -28,8 +27,8 @@ def status_report(
 ) -> dict[str, t.Any]:
     """Put together {host: rank_info}, {host: vllm_ready} and the plan. Hosts without a result are reported as unknown.
 
-    Spares of the plan on which no rank is installed take no part in the state. The head is `head`, else the host on which rank 0 is
-    installed, else that with rank 0 in the plan.
+    Hosts without a rank that are spares take no part in the state (see `_status_place`). The head is `head`, else the host on which
+    rank 0 is installed, else that with rank 0 in the plan.
 
     Returns `document` (see `_document`) and `lines`, the same for people. The cluster's `state` is one word:
 
@@ -40,40 +39,22 @@ def status_report(
     - `degraded`  anything between: some ranks run and others were stopped, or tokens come although something is wrong.
     """
     nodes = plan.get("nodes") or {}
-    spares = [host for host in plan.get("spares") or () if not _installed(ranks.get(host))]
-    hosts = [h for h in dict.fromkeys([*sorted(nodes, key=lambda host: nodes[host]["rank"]), *ranks]) if h not in spares]
+    found = places(ranks, plan)
+    order = {host: _launch(ranks.get(host)).get("rank", (nodes.get(host) or {}).get("rank")) for host in [*nodes, *ranks]}
+    hosts = sorted((host for host in order if host not in found.spares), key=lambda host: (order[host] is None, order[host] or 0))
     head = head or next((host for host in hosts if _launch(ranks.get(host)).get("rank") == 0), hosts[0] if hosts else "")
     verdict = ready_verdict({host: ready.get(host) for host in hosts}, head, wanted_nccl, wanted_network)
-    known = {host: ranks[host] for host in hosts if _answers(ranks.get(host))}
-    problems = [*verdict["problems"], *_rank_problems(known, hosts), *_place_problems(known, plan)]
+    known = {host: ranks[host] for host in hosts if answers(ranks.get(host))}
+    problems = [*verdict["problems"], *_rank_problems(known, hosts), *found.problems]
     state = _cluster_state(known, hosts, ready.get(head), verdict["state"], problems)
-    left = [{"host": host, "answers": _answers(ranks.get(host)), "reason": why_spare(plan, host)} for host in spares]
+    left = [{"host": host, "answers": answers(ranks.get(host)), "reason": reason} for host, reason in found.spares.items()]
     document = {**_document(state, hosts, head, known, ready, plan, verdict, problems), "spares": left}
+    document["warnings"] = [*document["warnings"], *found.warnings]
     return {"document": document, "lines": screen(document)}
-
-
-def _answers(rank: t.Any) -> bool:
-    return isinstance(rank, t.Mapping) and "unit" in rank
 
 
 def _launch(rank: t.Any) -> t.Mapping[str, t.Any]:
     return (rank.get("launch") or {}) if isinstance(rank, t.Mapping) else {}
-
-
-def _installed(rank: t.Any) -> bool:
-    return _answers(rank) and bool(rank["launch"] or rank["enabled"] or rank["active"] or rank["other_instances"])
-
-
-def _place_problems(known: t.Mapping[str, t.Any], plan: t.Mapping[str, t.Any]) -> list[str]:
-    """Ranks where the plan of today has none, and none where it has one."""
-    there = [host for host in known if _installed(known[host])]
-    if errors(plan.get("findings") or ()):
-        return []
-    moved = [
-        f"{host}: has a rank, and would be a spare now ({why_spare(plan, host)})" for host in plan.get("spares") or () if host in there
-    ]
-    lacking = [f"{host}: would get a rank now, and has none" for host in plan.get("nodes") or () if host in known and host not in there]
-    return [f"{text}; deploy again" for text in [*moved, *(lacking if there else [])]]
 
 
 def _rank_problems(known: t.Mapping[str, t.Any], hosts: t.Sequence[str]) -> list[str]:
@@ -152,8 +133,8 @@ def _node(host: str, rank: t.Any, answer: t.Any, planned: t.Mapping[str, t.Any])
     rails = ("device", "port", "netdev", "ipv4", "gid_index", "mtu")
     return {
         "host": host,
-        "rank": planned.get("rank", launch.get("rank")),
-        "host_ip": planned.get("host_ip", launch.get("host_ip")),
+        "rank": launch.get("rank", planned.get("rank")),
+        "host_ip": launch.get("host_ip", planned.get("host_ip")),
         "unit": rank.get("unit"),
         "enabled": rank.get("enabled", False),
         "active": rank.get("active", False),

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar
+from ansible.template import Templar, trust_as_template
 
 from ansible_collections.dgx_spark.vllm.plugins.module_utils import _neighbours
 from ansible_collections.dgx_spark.vllm.plugins.module_utils._subset import plan_of
@@ -139,3 +140,77 @@ def test_a_cluster_that_is_left_on_a_spare_is_not_disturbed() -> None:
         running = {name: {"__validate_rank": {**RUNS, "active": name == host}} for name in HOSTS}
         assert templar("validate", "a", discover_plan=PLAN, hostvars=running).template(variables["__validate_serves"]) is True
     assert templar("validate", "a", discover_plan=PLAN).template(variables["__validate_serves"]) is False
+
+
+@pytest.mark.parametrize(
+    ("active", "plan_hash", "files"), [(True, "x" * 64, ["measure.yml"]), (True, PLAN["hash"], []), (False, PLAN["hash"], [])]
+)
+def test_ranks_that_run_by_another_plan_are_stopped_only_when_the_new_rails_were_pinged(
+    active: bool, plan_hash: str, files: list[str]
+) -> None:
+    ranks = {host: {"__validate_rank": {**RUNS, "active": active, "launch": {"plan_hash": plan_hash}}} for host in HOSTS}
+    given: dict[str, Any] = {"hostvars": ranks, "discover_plan": PLAN, "validate_when": "changed"}
+    assert {host: included("validate", host, **given) for host in HOSTS} == {"a": files, "b": [], "c": files}
+    if active:
+        reason = templar("validate", "a", **given).template(loaded("validate", "vars/main.yml")["__validate_reason"])
+        assert reason == "the cluster serves, and would be disturbed"
+
+
+@pytest.mark.parametrize("device", ["gpu", "cpu"])
+def test_status_plans_for_the_same_nccl_as_a_deployment(device: str) -> None:
+    recipe = {"name": "mini", "nodes": 3, "device": device, "nccl": {"version": "2.29.7", "rings": True}}
+
+    def asked(role: str, expression: str, **variables: Any) -> Any:
+        """What the filter is called with."""
+        call = re.sub(r"__\w+_observations \| dgx_spark[.]vllm[.]cluster_plan", "dict", expression)
+        return templar(role, "a", **{f"__{role}_recipe": recipe, **variables}).template(trust_as_template(call))
+
+    (planned,) = [task for task in loaded("discover", "tasks/plan.yml") if "ansible.builtin.set_fact" in task]
+    (status,) = [task["vars"] for task in loaded("serve", "tasks/status.yml") if "__serve_plan" in task.get("vars", {})]
+    wanted = {"head": None, "nodes": 3, "nccl": "2.29.7" if device == "gpu" else None, "nccl_rings": True}
+    assert asked("discover", planned["ansible.builtin.set_fact"]["discover_plan"]) == wanted
+    assert asked("serve", status["__serve_plan"], **status) == wanted
+
+
+def test_the_space_for_images_is_wanted_by_what_each_node_has_and_a_spare_keeps_them() -> None:
+    tasks = loaded("preflight", "tasks/main.yml")
+    (look,) = [task for task in tasks if "ansible.builtin.stat" in task]
+    (note,) = [task["ansible.builtin.set_fact"] for task in tasks if "__preflight_is_deployed" in task.get("ansible.builtin.set_fact", {})]
+    # a was a rank and is a spare now, b serves, c is new.
+    there = {"a": ["/var/lib/dgx-spark/caches"], "b": ["/etc/dgx-spark", "/var/lib/dgx-spark/caches"], "c": []}
+    hostvars = {}
+    for host, paths in there.items():
+        looked_at = templar("preflight", host).template(look["loop"])
+        results = [{"stat": {"exists": path in paths}} for path in looked_at]
+        found = templar("preflight", host, __preflight_left={"results": results}).template(note)
+        hostvars[host] = found
+    (judged,) = [task["vars"]["__preflight_wanted"] for task in tasks if "__preflight_wanted" in task.get("vars", {})]
+    for host in HOSTS:
+        assert templar("preflight", host, hostvars=hostvars).template(judged["deployed"]) == ["a", "b"]
+        assert set(templar("preflight", host, hostvars=hostvars).template(judged["min_free_disk_gib"]).values()) == {40}
+
+
+def test_the_head_that_is_stopped_first_is_where_rank_0_is_installed() -> None:
+    stops = {task["name"]: task for task in loaded("serve", "tasks/absent.yml") if "dgx_spark.vllm.rank" in task}
+    # a was passed over, c became the head; b has what a deployment left that was interrupted, and the files of another recipe.
+    found: dict[str, list[tuple[str, Any]]] = {
+        "a": [],
+        "b": [("mini", {"rank": 1}), ("broken", None), ("old", {}), ("other", {"rank": 0})],
+        "c": [("mini", {"rank": 0})],
+    }
+    stopped: dict[str, dict[str, list[str]]] = {}
+    for host, recipes in found.items():
+        results = [{"item": recipe, "launch": launch} for recipe, launch in recipes]
+        given = templar("serve", host, __serve_found={"results": results})
+        stopped[host] = {
+            name.split(" | ")[1]: given.template(task["loop"])
+            for name, task in stops.items()
+            if "when" not in task or given.evaluate_conditional(task["when"])
+        }
+    head, workers = "Stop the head for good", "Stop the workers for good"
+    assert list(stopped["a"]) == [head, workers]
+    assert stopped == {
+        "a": {head: [], workers: []},
+        "b": {head: ["other"], workers: ["mini", "broken", "old"]},
+        "c": {head: ["mini"], workers: []},
+    }

@@ -11,6 +11,8 @@ import typing as t
 import pytest
 
 from ansible_collections.dgx_spark.vllm.plugins.filter.status_report import FilterModule
+from ansible_collections.dgx_spark.vllm.plugins.module_utils._subset import plan_of
+from tests.unit.plugins.fixtures.spark import cabled, observed
 
 RAILS = [
     {"device": "rocep1s0f0", "port": 1, "netdev": "enp1s0f0np0", "ipv4": "192.168.177.11", "network": "x", "gid_index": 3, "mtu": 9000},
@@ -300,6 +302,86 @@ def test_a_plan_that_moves_a_rank_is_told_until_it_is_deployed() -> None:
     ]
     cluster.plan["findings"].append({"id": "plan.no-choice", "severity": "error", "host": None, "found": "x"})
     assert cluster.report()["document"]["problems"] == [], "nothing is decided where there is no plan"
+
+
+SWITCH = {host: observed(cabled(number, {0: ("10.0.0", "10.0.1")})) for number, host in enumerate(("spark2", "spark1", "spark3"), 1)}
+
+
+def without_an_answer(host: str, third: t.Any = NOTHING) -> WithSpare:
+    """The cluster, with the plan that is made of what the other hosts report."""
+    cluster = WithSpare(third)
+    cluster.ranks[host] = {"unreachable": True}
+    cluster.ready.pop(host, None)
+    cluster.plan = plan_of({**SWITCH, host: {"unreachable": True}}, nodes=2)
+    return cluster
+
+
+def test_a_rank_on_a_host_that_does_not_answer_is_unknown_and_no_deployment_is_advised() -> None:
+    cluster = without_an_answer("spark1")
+    assert (list(cluster.plan["nodes"]), cluster.plan["spares"]) == (["spark2", "spark3"], ["spark1"])
+    document = cluster.report()["document"]
+
+    assert document["state"] == "degraded"
+    assert [(entry["host"], entry["rank"]) for entry in document["nodes"]] == [("spark2", 0), ("spark1", None)]
+    assert document["problems"] == ["spark1: no answer, so its rank is unknown"]
+    assert document["spares"] == [{"host": "spark3", "answers": True, "reason": "no rank is installed"}]
+
+
+def test_a_rank_that_was_on_the_third_host_is_unknown_too_while_it_does_not_answer() -> None:
+    cluster = without_an_answer("spark3")
+    cluster.ranks["spark1"] = copy.deepcopy(NOTHING)
+    document = cluster.report()["document"]
+
+    assert (document["state"], document["problems"]) == ("degraded", ["spark3: no answer, so its rank is unknown"])
+    assert [entry["host"] for entry in document["nodes"]] == ["spark2", "spark3"]
+
+
+def test_a_host_without_an_answer_is_a_spare_if_all_ranks_are_found_elsewhere() -> None:
+    cluster = without_an_answer("spark1", node(1))
+    cluster.ready["spark3"] = answer(1)
+    document = cluster.report()["document"]
+
+    assert (document["state"], document["problems"]) == ("serving", [])
+    assert [entry["host"] for entry in document["nodes"]] == ["spark2", "spark3"]
+    assert [(entry["host"], entry["answers"]) for entry in document["spares"]] == [("spark1", False)]
+
+
+def test_no_deployment_is_advised_where_only_the_devices_of_a_rank_are_not_told() -> None:
+    cluster = WithSpare()
+    cluster.plan = plan_of({**SWITCH, "spark1": {"failed": True}}, nodes=2)
+    document = cluster.report()["document"]
+
+    assert (document["state"], document["problems"]) == ("serving", [])
+    assert [entry["host"] for entry in document["nodes"]] == ["spark2", "spark1"]
+
+
+def test_a_rank_for_whose_place_no_reason_is_seen_is_no_problem() -> None:
+    cluster = WithSpare(node(1))
+    cluster.ready["spark3"] = answer(1)
+    cluster.ranks["spark1"], cluster.ready["spark1"] = copy.deepcopy(NOTHING), None
+    cluster.plan = plan_of(SWITCH, nodes=2)
+    assert cluster.plan["spares"] == ["spark3"]
+    document = cluster.report()["document"]
+
+    assert (document["state"], document["problems"]) == ("serving", [])
+    assert [(entry["host"], entry["rank"]) for entry in document["nodes"]] == [("spark2", 0), ("spark3", 1)]
+    assert [(entry["host"], entry["reason"]) for entry in document["spares"]] == [
+        ("spark1", "no rank, and spark3 in its place since a deployment")
+    ]
+    (told,) = document["warnings"]
+    assert told.startswith("spark3: has a rank that spark1 would get now, unless a deployment finds")
+
+
+def test_a_rank_is_shown_as_what_it_is_where_the_plan_would_number_it_otherwise() -> None:
+    cluster = WithSpare(node(1))
+    cluster.ready["spark3"] = answer(1)
+    cluster.ranks["spark2"], cluster.ready["spark2"] = copy.deepcopy(NOTHING), None
+    cluster.ranks["spark1"], cluster.ready["spark1"] = node(0), answer(0)
+    cluster.plan = plan_of(SWITCH, nodes=2)
+    document = cluster.report()["document"]
+
+    assert (document["state"], document["head"], cluster.plan["nodes"]["spark1"]["rank"]) == ("serving", "spark1", 1)
+    assert [(entry["host"], entry["rank"]) for entry in document["nodes"]] == [("spark1", 0), ("spark3", 1)]
 
 
 def test_the_head_is_where_rank_0_is_installed() -> None:
