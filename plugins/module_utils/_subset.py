@@ -19,6 +19,7 @@ from ._findings import Finding, errors
 from ._plan import Observations, plan
 from ._plan_checks import own_errors
 from ._plan_ids import planned
+from ._spare_findings import Plan, Tried, Unfit, harmful_findings, spare_findings, unfit_finding
 
 LOOKED_AT = 256
 """How many choices are looked at for one head. Up to eleven hosts these are all; of more hosts, those that keep most of the first ones.
@@ -26,12 +27,6 @@ LOOKED_AT = 256
 With eight of sixteen hosts, any two of the eight may be bad."""
 SHOWN = 4
 """How many choices an error tells of."""
-
-Plan = dict[str, t.Any]
-Tried = list[tuple[list[str], Plan]]
-"""Choices that have an error, each with its plan, in the order in which they were looked at."""
-Unfit = dict[str, list[Finding]]
-"""By host, what keeps it out of every plan."""
 
 
 def plan_of(
@@ -47,8 +42,8 @@ def plan_of(
     The hosts are `head`, if it is given, and the first ones of `order`. Where their plan has an error the next choice is looked at,
     which leaves out as few of them as possible and takes the first of the others; where no `head` is given, the first host is left out
     last of all. Hosts that have an error of their own are in no choice. The plan is what it would be without the spares, but for findings:
-    what is wrong on a spare is a warning. Where no choice is without an error the plan is that of the first hosts, with its errors.
-    Raise ValueError for `nodes` below 2.
+    what is wrong on a spare is a warning, unless it would harm a rank, which is an error whatever is chosen. Where no choice is without an
+    error the plan is that of the first hosts, with its errors. Raise ValueError for `nodes` below 2.
     """
     if nodes is not None and nodes < 2:
         raise ValueError(f"nodes: found {nodes}, wanted 2 or more, or none for all hosts")
@@ -72,11 +67,11 @@ def plan_of(
     for choice in _choices(fit, nodes, head) if head not in unfit else ():
         found = planned_for(choice)
         if not errors(found["findings"]):
-            found["findings"] += _spare_findings(found, hosts, first, unfit, tried)
+            found["findings"] += spare_findings(found, hosts, first, unfit, tried) + harmful_findings(found, hosts, observations)
             return found
         tried.append((choice, found))
     found = planned_for(first)
-    found["findings"].insert(0, _no_choice(hosts, nodes, unfit, tried))
+    found["findings"] = [_no_choice(hosts, nodes, unfit, tried), *found["findings"], *harmful_findings(found, hosts, observations)]
     return found
 
 
@@ -93,42 +88,6 @@ def _with_head(head: str, first: t.Sequence[str], rest: t.Sequence[str], nodes: 
         for taken in itertools.combinations(rest, left_out):
             for kept in itertools.combinations(first, nodes - 1 - left_out):
                 yield [head, *kept, *taken]
-
-
-def _brief(findings: t.Sequence[Finding]) -> str:
-    more = f", and {len(findings) - 1} more" if len(findings) > 1 else ""
-    return f"{findings[0]['id']} ({findings[0]['found']}){more}"
-
-
-def _spare_findings(found: Plan, hosts: t.Sequence[str], first: t.Sequence[str], unfit: Unfit, tried: Tried) -> list[Finding]:
-    """Say of each spare why it is one: `first` would have got ranks, `hosts` are all."""
-    findings = []
-    instead = ", ".join(host for host in hosts if host in found["nodes"] and host not in first)
-    for host in found["spares"]:
-        if host in first:
-            # A host that is fit by itself is in the first choice.
-            why = unfit.get(host) or _of(host, errors(tried[0][1]["findings"]))
-            moved = f"; rank 0, and with it the API, is on {next(iter(found['nodes']))}" if host == first[0] else ""
-            text = f"no rank, and {instead} in its place, because of {_brief(why)}{moved}"
-            findings.append(planned("plan.passed-over", host, text, why[0]["wanted"], why[0]["remedy"]))
-        elif host in unfit:
-            findings.append(_unfit_finding(host, unfit[host]))
-        else:
-            text = f"no rank: {len(found['nodes'])} of {len(hosts)} hosts get one"
-            wanted = "as many hosts as there are ranks, or more"
-            findings.append(planned("plan.spare", host, text, wanted, "nothing: it gets a rank where a host before it can't have one"))
-    return findings
-
-
-def _of(host: str, findings: t.Sequence[Finding]) -> list[Finding]:
-    """Those of the host; where there are none, those of the cluster, and else all."""
-    own = [finding for finding in findings if finding["host"] == host]
-    return own or [finding for finding in findings if finding["host"] is None] or list(findings)
-
-
-def _unfit_finding(host: str, why: t.Sequence[Finding]) -> Finding:
-    text = f"no rank, and it could take no other's place, because of {_brief(why)}"
-    return planned("plan.spare-unfit", host, text, why[0]["wanted"], why[0]["remedy"])
 
 
 def _too_few(hosts: t.Sequence[str], nodes: int) -> Finding:
@@ -170,5 +129,5 @@ def addressing_of(
     if not wrong or None in wrong or head in wrong or len(rest) < max(nodes or len(order), 2):
         return found
     others = _addressing.addressing(observations, rest, addresses, prefix_length)
-    left_out = [_unfit_finding(host, why) for host, why in wrong.items()]
+    left_out = [unfit_finding(host, why) for host, why in wrong.items()]
     return _addressing.Addressing({**others.rails, **{host: [] for host in wrong}}, [*others.findings, *left_out])

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any, Optional
 
 import pytest
 
-from ansible_collections.dgx_spark.vllm.plugins.module_utils import _explain, _findings
+from ansible_collections.dgx_spark.vllm.plugins.module_utils import _explain, _findings, _subset
 from ansible_collections.dgx_spark.vllm.plugins.module_utils._drawing import draw
 from ansible_collections.dgx_spark.vllm.plugins.module_utils._plan import plan
 from ansible_collections.dgx_spark.vllm.plugins.module_utils._subset import LOOKED_AT, addressing_of, plan_of
@@ -100,7 +101,6 @@ BROKEN: dict[str, tuple[Any, str]] = {
     "no cable": (uncabled(2), "rdma.no-active-port"),
     "another MTU": (node(2, mtu=1500), "mtu.mismatch"),
     "no addresses": (observed(cabled(2, {0: ()})), "rail.no-common"),
-    "an address twice": (node(2, ipv4=("10.0.0.1/24",)), "address.duplicate"),
     "no GID": (node(2, gids={}), "gid.missing"),
 }
 
@@ -126,6 +126,64 @@ def test_what_is_wrong_on_a_spare_is_a_warning() -> None:
     assert "it could take no other's place, because of rdma.no-active-port (rocep1s0f0:1" in found["findings"][0]["found"]
     found = plan_of(switch(4, d=SMALL), nodes=3)
     assert (ranks(found), ids(found)) == ("abc", [("plan.spare", "d")])
+
+
+def as_another(hosts: Cluster, name: str, other: str) -> Cluster:
+    """The same hosts, `name` being the machine `other`."""
+    return {**hosts, name: copy.deepcopy(hosts[other])}
+
+
+@pytest.mark.parametrize("head", [None, "a", "c"])
+@pytest.mark.parametrize("other", ["a", "b"])
+def test_a_spare_that_is_another_host_too_is_an_error(head: Optional[str], other: str) -> None:
+    found = plan_of(as_another(switch(3), "c", other), head=head, nodes=2)
+    (spare,) = found["spares"]
+    assert spare in ("c", other)
+    errors = _findings.errors(found["findings"])
+    assert {finding["id"] for finding in errors} == {"inventory.same-machine", "address.duplicate"}
+    assert {finding["host"] for finding in errors} == {spare}
+    assert f"enp1s0f0np0 of {({'c', other} - {spare}).pop()}" in told(found, "inventory.same-machine")["found"]
+
+
+def test_two_spares_that_are_one_machine_are_an_error() -> None:
+    found = plan_of(as_another(switch(4), "d", "c"), nodes=2)
+    assert (ranks(found), [(f["id"], f["host"]) for f in _findings.errors(found["findings"])]) == ("ab", [("inventory.same-machine", "d")])
+
+
+def test_one_machine_under_two_names_is_told_once_where_no_choice_is_without_an_error() -> None:
+    found = plan_of(as_another(switch(3, b=SMALL), "c", "a"), nodes=2)
+    assert [entry for entry in ids(found) if entry[0] in ("plan.no-choice", "inventory.same-machine")] == [
+        ("plan.no-choice", None),
+        ("inventory.same-machine", "c"),
+    ]
+    found = plan_of(as_another({**switch(3), "c": AWAY}, "b", "a"), nodes=2)
+    assert [finding["id"] for finding in _findings.errors(found["findings"])].count("inventory.same-machine") == 1
+
+
+@pytest.mark.parametrize("spare", ["b", "c", "d"])
+def test_a_spare_with_the_address_of_a_rank_is_an_error_and_no_reason_for_another_head(spare: str) -> None:
+    hosts = {**switch(4), spare: node("abcd".index(spare) + 1, ipv4=("10.0.0.1/24",))}
+    found = plan_of(hosts, nodes=2)
+    assert ranks(found) == {"b": "ac"}.get(spare, "ab")
+    (error,) = _findings.errors(found["findings"])
+    assert (error["id"], error["host"]) == ("address.duplicate", spare)
+    assert error["found"] == "enp1s0f0np0 has 10.0.0.1, as has enp1s0f0np0 of a"
+
+
+def test_an_address_that_no_rank_uses_may_be_on_two_nodes_of_which_a_spare_is_one() -> None:
+    assert ids(plan_of(switch(4, d={"ipv4": ("10.0.0.3/24",)}), nodes=2)) == [("plan.spare", "c"), ("plan.spare", "d")]
+    hosts = ring("abc")
+    unused = [device for device in hosts["a"]["devices"] if device["ipv4"] and device["netdev"].endswith("np1")]
+    for device, mine in zip(hosts["c"]["devices"], unused):
+        device["ipv4"] = mine["ipv4"]
+    assert _findings.errors(plan_of(hosts)["findings"]) and not _findings.errors(plan_of(hosts, nodes=2)["findings"])
+
+
+def test_of_many_hosts_no_choice_is_looked_for_that_makes_up_for_a_spare(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = []
+    monkeypatch.setattr(_subset, "plan", lambda *given: looked.append(given[2]) or plan(*given))
+    found = plan_of(switch(16, p={"ipv4": ("10.0.0.1/24",)}), nodes=8)
+    assert [finding["host"] for finding in _findings.errors(found["findings"])] == ["p"] and looked == [list("abcdefgh")]
 
 
 def test_a_warning_about_nodes_with_a_rank_stays() -> None:
