@@ -14,7 +14,7 @@ from __future__ import annotations
 import itertools
 import typing as t
 
-from . import _addressing
+from . import _addressing, _foresee
 from ._findings import Finding, errors
 from ._plan import Observations, plan
 from ._plan_checks import own_errors
@@ -131,3 +131,28 @@ def addressing_of(
     others = _addressing.addressing(observations, rest, addresses, prefix_length)
     left_out = [unfit_finding(host, why) for host, why in wrong.items()]
     return _addressing.Addressing({**others.rails, **{host: [] for host in wrong}}, [*others.findings, *left_out])
+
+
+def addressing_needed(
+    observations: Observations, found: _addressing.Addressing, head: t.Optional[str] = None, nodes: t.Optional[int] = None
+) -> bool:
+    """Tell whether the rails must have the addresses `found`, or the fabric does as it is.
+
+    They must where the plan has an error. Where it has none a host may still be out of it, or could not take another's place, only because
+    of its addresses: then they must if that goes away by them, and if, where no host was passed over, no rail in use changes.
+    """
+    current = plan_of(observations, head, nodes=nodes)
+    if errors(current["findings"]):
+        return True
+    # The others have no cable, or one that leads to no other host: no address mends that.
+    hosts = [host for host in observations if found.rails.get(host)]
+    if errors(found.findings) or len(hosts) < 2:
+        return False
+    now, then = (
+        {(error["id"], error["host"]) for error in errors(plan({host: seen[host] for host in hosts})["findings"])}
+        for seen in (observations, _foresee.foresee(observations, found.rails))
+    )
+    changed = {(host, rail["interface"]) for host in hosts for rail in found.rails[host] if not rail["kept"]}
+    used = {(host, rail["netdev"]) for host, node in current["nodes"].items() for rail in node["rails"]}
+    passed_over = any(finding["id"] == "plan.passed-over" and finding["host"] in hosts for finding in current["findings"])
+    return bool(now - then) and (passed_over or not used & changed)

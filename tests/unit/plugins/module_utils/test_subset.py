@@ -12,11 +12,12 @@ import pytest
 
 from ansible_collections.dgx_spark.vllm.plugins.module_utils import _explain, _findings, _subset
 from ansible_collections.dgx_spark.vllm.plugins.module_utils._drawing import draw
+from ansible_collections.dgx_spark.vllm.plugins.module_utils._foresee import foresee
 from ansible_collections.dgx_spark.vllm.plugins.module_utils._plan import plan
-from ansible_collections.dgx_spark.vllm.plugins.module_utils._subset import LOOKED_AT, addressing_of, plan_of
+from ansible_collections.dgx_spark.vllm.plugins.module_utils._subset import LOOKED_AT, addressing_needed, addressing_of, plan_of
 from tests.unit.plugins.fixtures.picture import Picture
 from tests.unit.plugins.fixtures.spark import DOWN, cabled, change, observed
-from tests.unit.plugins.fixtures.wires import Cluster, bare, ring_of
+from tests.unit.plugins.fixtures.wires import Cluster, bare, hearing, ring_of
 from tests.unit.plugins.module_utils.test_ring import ring
 
 RAIL, TWIN = "enp1s0f0np0", "enP2p1s0f0np0"
@@ -181,7 +182,12 @@ def test_an_address_that_no_rank_uses_may_be_on_two_nodes_of_which_a_spare_is_on
 
 def test_of_many_hosts_no_choice_is_looked_for_that_makes_up_for_a_spare(monkeypatch: pytest.MonkeyPatch) -> None:
     looked = []
-    monkeypatch.setattr(_subset, "plan", lambda *given: looked.append(given[2]) or plan(*given))
+
+    def looking(*given: Any) -> dict[str, Any]:
+        looked.append(given[2])
+        return plan(*given)
+
+    monkeypatch.setattr(_subset, "plan", looking)
     found = plan_of(switch(16, p={"ipv4": ("10.0.0.1/24",)}), nodes=8)
     assert [finding["host"] for finding in _findings.errors(found["findings"])] == ["p"] and looked == [list("abcdefgh")]
 
@@ -327,6 +333,81 @@ def test_spares_get_addresses_like_the_others() -> None:
     assert {host: len(rails) for host, rails in found.rails.items()} == {"a": 4, "b": 4, "c": 4}
     refused = addressing_of(hosts, list("abc"), addresses="10.100.0.1/16", nodes=2)
     assert [finding["id"] for finding in refused.findings] == ["fabric.range"]
+
+
+def addressed(names: str, cables: list[Any], without: str) -> Cluster:
+    """A fabric in which all have their addresses but `without`."""
+    plain = bare(names, cables)
+    rails = addressing_of(plain, list(names)).rails
+    found = foresee(plain, rails)
+    return {name: plain[name] if name in without else found[name] for name in names}
+
+
+def needed(hosts: Cluster, nodes: Optional[int] = 2, head: Optional[str] = None) -> bool:
+    return addressing_needed(hosts, addressing_of(hosts, list(hosts), head=head, nodes=nodes), head, nodes)
+
+
+SWITCH = [[(name, 0) for name in "abc"]]
+
+
+@pytest.mark.parametrize("without", "abc")
+@pytest.mark.parametrize("cables", [SWITCH, ring_of("abc")], ids=["switch", "ring"])
+def test_a_node_without_addresses_gets_them_though_the_others_are_enough(without: str, cables: list[Any]) -> None:
+    hosts = addressed("abc", cables, without)
+    assert not _findings.errors(plan_of(hosts, nodes=2)["findings"]) and needed(hosts)
+    found = addressing_of(hosts, list("abc"), nodes=2)
+    assert {rail["kept"] for name in set("abc") - {without} for rail in found.rails[name]} == {True}, "what is right is kept"
+    after = foresee(hosts, found.rails)
+    assert (ranks(plan_of(after, nodes=2)), ids(plan_of(after, nodes=2))) == ("ab", [("plan.spare", "c")])
+    assert not needed(after), "and that is all"
+
+
+def without_cable(hosts: Cluster, name: str, cables: list[Any]) -> Cluster:
+    for device in hosts[name]["devices"]:
+        device.update(state="DOWN", phys_state="Disabled", ipv4=[])
+    return hearing(hosts, cables)
+
+
+@pytest.mark.parametrize("name", "abc")
+def test_a_fabric_that_works_is_left_alone_where_one_has_no_cable(name: str) -> None:
+    hosts = without_cable(addressed("abc", SWITCH, name), name, SWITCH)
+    found = addressing_of(hosts, list("abc"), nodes=2)
+    assert not _findings.errors(plan_of(hosts, nodes=2)["findings"]) and not needed(hosts)
+    assert found.rails[name] == [] and all(rail["kept"] for rails in found.rails.values() for rail in rails)
+
+
+def test_one_without_a_cable_does_not_keep_another_from_its_addresses() -> None:
+    cables = [[(name, 0) for name in "abcd"]]
+    assert needed(without_cable(addressed("abcd", cables, "cd"), "d", cables))
+
+
+def test_a_cable_that_leads_nowhere_and_two_that_are_not_joined_are_no_reason_for_addresses() -> None:
+    hosts = addressed("abc", SWITCH, "c")
+    assert not needed(hearing(hosts, [[("a", 0), ("b", 0)], [("c", 0)]]))
+    assert not needed(addressed("abcd", [[("a", 0), ("b", 0)], [("c", 0), ("d", 0)]], ""))
+    assert not needed(addressed("abc", [[("a", 0), ("b", 1)], [("b", 0), ("c", 1)]], "")), "a chain, of which two serve"
+
+
+def test_a_bond_on_nodes_that_serve_is_no_error_while_a_spare_has_no_address() -> None:
+    hosts = stacked(addressed("abc", SWITCH, "c"), "a", "b")
+    assert _findings.errors(addressing_of(hosts, list("abc"), nodes=2).findings) and not needed(hosts)
+
+
+def test_rails_in_use_are_not_changed_for_a_spare_but_for_one_that_was_passed_over() -> None:
+    hosts = addressed("abc", SWITCH, "")
+    small = {name: {**host, "devices": [{**device, "mtu": 1500} for device in host["devices"]]} for name, host in hosts.items()}
+    assert not needed({**small, "c": hosts["c"]}), "a and b serve, with an MTU that is theirs"
+    assert needed({**small, "b": hosts["b"]}), "b is passed over because of its MTU"
+    assert needed({**small, "c": hosts["c"]}, nodes=3)
+
+
+def test_an_address_that_a_spare_has_of_a_rank_is_replaced() -> None:
+    hosts = addressed("abc", SWITCH, "")
+    for mine, other in zip(hosts["c"]["devices"], hosts["a"]["devices"]):
+        mine["ipv4"] = other["ipv4"]
+    assert needed(hosts)
+    found = addressing_of(hosts, list("abc"), nodes=2)
+    assert [host for host, rails in found.rails.items() if not all(rail["kept"] for rail in rails)] == ["c"]
 
 
 PROVOKED = {
