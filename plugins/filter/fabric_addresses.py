@@ -17,6 +17,7 @@ def fabric_addresses(
     prefix_length: int = _addressing.PREFIX_LENGTH,
     head: t.Optional[str] = None,
     nodes: t.Optional[int] = None,
+    spare_unfit: bool = False,
 ) -> dict[str, t.Any]:
     """Work out the rails' addresses, whether they are needed, and what the nodes will report then.
 
@@ -24,7 +25,7 @@ def fabric_addresses(
     """
     try:
         found = _subset.addressing_of(observations, list(observations), addresses, prefix_length, head, nodes)
-        needed = _subset.addressing_needed(observations, found, head, nodes)
+        needed = _subset.addressing_needed(observations, found, head, nodes, spare_unfit)
         return {**found._asdict(), "needed": needed, "observations": _foresee.foresee(observations, found.rails)}
     except ValueError as error:
         raise AnsibleFilterError(f"fabric_addresses: {error}") from error

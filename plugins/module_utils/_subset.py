@@ -36,8 +36,12 @@ def plan_of(
     nccl: t.Optional[str] = None,
     nccl_rings: bool = False,
     nodes: t.Optional[int] = None,
+    spare_unfit: bool = False,
 ) -> Plan:
     """Return the plan for `nodes` of the hosts (None: all), with the others as its `spares`; see `_plan.plan` for the rest.
+
+    `spare_unfit` is about all hosts: those that have an error of their own are then spares, if two or more have none and `head` is not
+    one of them.
 
     The hosts are `head`, if it is given, and the first ones of `order`. Where their plan has an error the next choice is looked at,
     which leaves out as few of them as possible and takes the first of the others; where no `head` is given, the first host is left out
@@ -48,7 +52,12 @@ def plan_of(
     if nodes is not None and nodes < 2:
         raise ValueError(f"nodes: found {nodes}, wanted 2 or more, or none for all hosts")
     hosts = list(dict.fromkeys([*(order or ()), *observations]))
-    if nodes is None or len(hosts) <= nodes or head not in (None, *hosts):
+    ranks = hosts if head is None else [head, *(host for host in hosts if host != head)]
+    judged = ranks if nodes is not None or spare_unfit else []
+    unfit = {host: found for host in judged for found in [own_errors(host, observations.get(host))] if found}
+    fit = [host for host in ranks if host not in unfit]
+    all_fit = nodes is None and bool(unfit) and len(fit) > 1 and head in (None, *fit)
+    if not all_fit and (nodes is None or len(hosts) <= nodes or head not in (None, *hosts)):
         whole = plan(observations, head, order, nccl, nccl_rings)
         if nodes is not None and 2 <= len(hosts) < nodes:
             whole["findings"].insert(0, _too_few(hosts, nodes))
@@ -59,10 +68,11 @@ def plan_of(
         beside = {host: observations.get(host, {}) for host in hosts if host not in choice}
         return plan(chosen, choice[0], choice, nccl, nccl_rings, beside)
 
-    ranks = hosts if head is None else [head, *(host for host in hosts if host != head)]
+    if nodes is None:
+        found = planned_for(fit)
+        found["findings"] += spare_findings(found, hosts, fit, unfit, []) + harmful_findings(found, hosts, observations)
+        return found
     first = ranks[:nodes]
-    unfit = {host: found for host in ranks for found in [own_errors(host, observations.get(host))] if found}
-    fit = [host for host in ranks if host not in unfit]
     tried: Tried = []
     for choice in _choices(fit, nodes, head) if head not in unfit else ():
         found = planned_for(choice)
@@ -134,14 +144,18 @@ def addressing_of(
 
 
 def addressing_needed(
-    observations: Observations, found: _addressing.Addressing, head: t.Optional[str] = None, nodes: t.Optional[int] = None
+    observations: Observations,
+    found: _addressing.Addressing,
+    head: t.Optional[str] = None,
+    nodes: t.Optional[int] = None,
+    spare_unfit: bool = False,
 ) -> bool:
     """Tell whether the rails must have the addresses `found`, or the fabric does as it is.
 
     They must where the plan has an error. Where it has none a host may still be out of it, or could not take another's place, only because
     of its addresses: then they must if that goes away by them, and if, where no host was passed over, no rail in use changes.
     """
-    current = plan_of(observations, head, nodes=nodes)
+    current = plan_of(observations, head, nodes=nodes, spare_unfit=spare_unfit)
     if errors(current["findings"]):
         return True
     # The others have no cable, or one that leads to no other host: no address mends that.

@@ -129,6 +129,26 @@ def test_what_is_wrong_on_a_spare_is_a_warning() -> None:
     assert (ranks(found), ids(found)) == ("abc", [("plan.spare", "d")])
 
 
+@pytest.mark.parametrize("observation", [AWAY, {"devices": []}, uncabled(2)], ids=["away", "no card", "no cable"])
+@pytest.mark.parametrize("head", [None, "c"])
+def test_all_that_are_fit_are_planned_for_where_that_is_wanted(observation: Any, head: Optional[str]) -> None:
+    hosts = {**switch(4), "b": observation}
+    found = plan_of(hosts, head=head, spare_unfit=True)
+    assert (ranks(found), found["spares"], ids(found)) == ("cad" if head else "acd", ["b"], [("plan.spare-unfit", "b")])
+    assert {**found, "spares": [], "findings": []} == plan({name: hosts[name] for name in "acd"}, head=head)
+    assert _findings.errors(plan_of(hosts, head=head)["findings"]), "not else"
+    assert plan_of(hosts, head=head, nodes=2, spare_unfit=True) == plan_of(hosts, head=head, nodes=2)
+
+
+def test_what_is_wrong_among_those_that_are_fit_is_an_error_and_so_is_an_unfit_head() -> None:
+    small = plan_of({**switch(4, a=SMALL), "b": AWAY}, spare_unfit=True)
+    assert (ids(small), small["spares"]) == ([("mtu.mismatch", None), ("plan.spare-unfit", "b")], ["b"])
+    for hosts, head in (({**switch(3), "b": AWAY}, "b"), ({**switch(2), "b": AWAY}, None), (switch(3, b=SMALL), None), (switch(3), None)):
+        assert plan_of(hosts, head=head, spare_unfit=True) == plan_of(hosts, head=head) == plan(hosts, head=head)
+    bare_metal = as_another({**switch(3), "c": uncabled(3)}, "d", "c")
+    assert [finding["id"] for finding in _findings.errors(plan_of(bare_metal, spare_unfit=True)["findings"])] == ["inventory.same-machine"]
+
+
 def as_another(hosts: Cluster, name: str, other: str) -> Cluster:
     """The same hosts, `name` being the machine `other`."""
     return {**hosts, name: copy.deepcopy(hosts[other])}
@@ -373,6 +393,7 @@ def test_a_fabric_that_works_is_left_alone_where_one_has_no_cable(name: str) -> 
     hosts = without_cable(addressed("abc", SWITCH, name), name, SWITCH)
     found = addressing_of(hosts, list("abc"), nodes=2)
     assert not _findings.errors(plan_of(hosts, nodes=2)["findings"]) and not needed(hosts)
+    assert not addressing_needed(hosts, found, spare_unfit=True), "nor where all that have a cable are planned for"
     assert found.rails[name] == [] and all(rail["kept"] for rails in found.rails.values() for rail in rails)
 
 
