@@ -18,12 +18,13 @@ def cluster_plan(
     nccl: t.Optional[str] = None,
     nccl_rings: bool = False,
     nodes: t.Optional[int] = None,
+    spare_unfit: bool = False,
 ) -> dict[str, t.Any]:
     """Plan the cluster; see `_subset.plan_of`."""
     if not isinstance(observations, t.Mapping):
         raise AnsibleFilterError(f"cluster_plan: found {type(observations).__name__}, wanted a mapping of hosts to results of roce_info")
     try:
-        return _subset.plan_of(observations, head, order, nccl, nccl_rings, nodes)
+        return _subset.plan_of(observations, head, order, nccl, nccl_rings, nodes, spare_unfit)
     except ValueError as error:
         raise AnsibleFilterError(f"cluster_plan: {error}") from error
     except (KeyError, TypeError) as error:

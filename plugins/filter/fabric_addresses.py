@@ -17,11 +17,18 @@ def fabric_addresses(
     prefix_length: int = _addressing.PREFIX_LENGTH,
     head: t.Optional[str] = None,
     nodes: t.Optional[int] = None,
+    spare_unfit: bool = False,
 ) -> dict[str, t.Any]:
-    """Work out the rails' addresses, and what the nodes will report then; see `_subset.addressing_of` and `_foresee.foresee`."""
+    """Work out the rails' addresses, whether they are needed, and what the nodes will report then.
+
+    See `_subset.addressing_of`, `_subset.addressing_needed` and `_foresee.foresee`.
+    """
     try:
         found = _subset.addressing_of(observations, list(observations), addresses, prefix_length, head, nodes)
-        return {**found._asdict(), "observations": _foresee.foresee(observations, found.rails)}
+        needed = _subset.addressing_needed(observations, found, head, nodes, spare_unfit)
+        return {**found._asdict(), "needed": needed, "observations": _foresee.foresee(observations, found.rails)}
+    except ValueError as error:
+        raise AnsibleFilterError(f"fabric_addresses: {error}") from error
     except (KeyError, TypeError, AttributeError) as error:
         raise AnsibleFilterError(
             f"fabric_addresses: {type(error).__name__}: {error}; wanted by host the result of roce_info, with what fabric_probe heard there"

@@ -147,14 +147,15 @@ def _macs(observation: t.Mapping[str, t.Any]) -> t.Iterator[tuple[str, str]]:
             yield interface["name"], mac
 
 
-def address_findings(order: t.Sequence[str], rails: Rails) -> list[Finding]:
-    """Return an error for each address that the rails of two nodes have."""
+def address_findings(order: t.Sequence[str], rails: Rails, beside: t.Sequence[str] = ()) -> list[Finding]:
+    """Return an error for each address that the rails of two nodes have; for hosts `beside` only those that one in `order` has too."""
     found = []
     owners: dict[str, tuple[str, str]] = {}
-    for host in order:
+    for host in (*order, *beside):
         for device in rails[host]:
             for entry in device["ipv4"]:
-                other, netdev = owners.setdefault(entry["address"], (host, device["netdev"]))
+                mine = (host, device["netdev"])
+                other, netdev = owners.get(entry["address"], mine) if host in beside else owners.setdefault(entry["address"], mine)
                 if other != host:
                     found.append(
                         planned(

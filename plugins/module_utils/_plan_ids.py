@@ -163,7 +163,8 @@ IDS = {
     ),
     "address.duplicate": Meaning(
         "error",
-        "two nodes have the same IPv4 address, on rails or, in a ring, on the interfaces by which the ranks would find each other",
+        "two nodes have the same IPv4 address, on rails (a spare too, where a rank uses the rail) or, in a ring, on the interfaces by "
+        "which the ranks would find each other",
         "change the address of one of them",
     ),
     "address.link-local": Meaning(

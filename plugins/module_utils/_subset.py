@@ -14,11 +14,12 @@ from __future__ import annotations
 import itertools
 import typing as t
 
-from . import _addressing
+from . import _addressing, _foresee
 from ._findings import Finding, errors
 from ._plan import Observations, plan
 from ._plan_checks import own_errors
 from ._plan_ids import planned
+from ._spare_findings import Plan, Tried, Unfit, harmful_findings, spare_findings, unfit_finding
 
 LOOKED_AT = 256
 """How many choices are looked at for one head. Up to eleven hosts these are all; of more hosts, those that keep most of the first ones.
@@ -26,12 +27,6 @@ LOOKED_AT = 256
 With eight of sixteen hosts, any two of the eight may be bad."""
 SHOWN = 4
 """How many choices an error tells of."""
-
-Plan = dict[str, t.Any]
-Tried = list[tuple[list[str], Plan]]
-"""Choices that have an error, each with its plan, in the order in which they were looked at."""
-Unfit = dict[str, list[Finding]]
-"""By host, what keeps it out of every plan."""
 
 
 def plan_of(
@@ -41,19 +36,28 @@ def plan_of(
     nccl: t.Optional[str] = None,
     nccl_rings: bool = False,
     nodes: t.Optional[int] = None,
+    spare_unfit: bool = False,
 ) -> Plan:
     """Return the plan for `nodes` of the hosts (None: all), with the others as its `spares`; see `_plan.plan` for the rest.
+
+    `spare_unfit` is about all hosts: those that have an error of their own are then spares, if two or more have none and `head` is not
+    one of them.
 
     The hosts are `head`, if it is given, and the first ones of `order`. Where their plan has an error the next choice is looked at,
     which leaves out as few of them as possible and takes the first of the others; where no `head` is given, the first host is left out
     last of all. Hosts that have an error of their own are in no choice. The plan is what it would be without the spares, but for findings:
-    what is wrong on a spare is a warning. Where no choice is without an error the plan is that of the first hosts, with its errors.
-    Raise ValueError for `nodes` below 2.
+    what is wrong on a spare is a warning, unless it would harm a rank, which is an error whatever is chosen. Where no choice is without an
+    error the plan is that of the first hosts, with its errors. Raise ValueError for `nodes` below 2.
     """
     if nodes is not None and nodes < 2:
         raise ValueError(f"nodes: found {nodes}, wanted 2 or more, or none for all hosts")
     hosts = list(dict.fromkeys([*(order or ()), *observations]))
-    if nodes is None or len(hosts) <= nodes or head not in (None, *hosts):
+    ranks = hosts if head is None else [head, *(host for host in hosts if host != head)]
+    judged = ranks if nodes is not None or spare_unfit else []
+    unfit = {host: found for host in judged for found in [own_errors(host, observations.get(host))] if found}
+    fit = [host for host in ranks if host not in unfit]
+    all_fit = nodes is None and bool(unfit) and len(fit) > 1 and head in (None, *fit)
+    if not all_fit and (nodes is None or len(hosts) <= nodes or head not in (None, *hosts)):
         whole = plan(observations, head, order, nccl, nccl_rings)
         if nodes is not None and 2 <= len(hosts) < nodes:
             whole["findings"].insert(0, _too_few(hosts, nodes))
@@ -64,19 +68,20 @@ def plan_of(
         beside = {host: observations.get(host, {}) for host in hosts if host not in choice}
         return plan(chosen, choice[0], choice, nccl, nccl_rings, beside)
 
-    ranks = hosts if head is None else [head, *(host for host in hosts if host != head)]
+    if nodes is None:
+        found = planned_for(fit)
+        found["findings"] += spare_findings(found, hosts, fit, unfit, []) + harmful_findings(found, hosts, observations)
+        return found
     first = ranks[:nodes]
-    unfit = {host: found for host in ranks for found in [own_errors(host, observations.get(host))] if found}
-    fit = [host for host in ranks if host not in unfit]
     tried: Tried = []
     for choice in _choices(fit, nodes, head) if head not in unfit else ():
         found = planned_for(choice)
         if not errors(found["findings"]):
-            found["findings"] += _spare_findings(found, hosts, first, unfit, tried)
+            found["findings"] += spare_findings(found, hosts, first, unfit, tried) + harmful_findings(found, hosts, observations)
             return found
         tried.append((choice, found))
     found = planned_for(first)
-    found["findings"].insert(0, _no_choice(hosts, nodes, unfit, tried))
+    found["findings"] = [_no_choice(hosts, nodes, unfit, tried), *found["findings"], *harmful_findings(found, hosts, observations)]
     return found
 
 
@@ -93,42 +98,6 @@ def _with_head(head: str, first: t.Sequence[str], rest: t.Sequence[str], nodes: 
         for taken in itertools.combinations(rest, left_out):
             for kept in itertools.combinations(first, nodes - 1 - left_out):
                 yield [head, *kept, *taken]
-
-
-def _brief(findings: t.Sequence[Finding]) -> str:
-    more = f", and {len(findings) - 1} more" if len(findings) > 1 else ""
-    return f"{findings[0]['id']} ({findings[0]['found']}){more}"
-
-
-def _spare_findings(found: Plan, hosts: t.Sequence[str], first: t.Sequence[str], unfit: Unfit, tried: Tried) -> list[Finding]:
-    """Say of each spare why it is one: `first` would have got ranks, `hosts` are all."""
-    findings = []
-    instead = ", ".join(host for host in hosts if host in found["nodes"] and host not in first)
-    for host in found["spares"]:
-        if host in first:
-            # A host that is fit by itself is in the first choice.
-            why = unfit.get(host) or _of(host, errors(tried[0][1]["findings"]))
-            moved = f"; rank 0, and with it the API, is on {next(iter(found['nodes']))}" if host == first[0] else ""
-            text = f"no rank, and {instead} in its place, because of {_brief(why)}{moved}"
-            findings.append(planned("plan.passed-over", host, text, why[0]["wanted"], why[0]["remedy"]))
-        elif host in unfit:
-            findings.append(_unfit_finding(host, unfit[host]))
-        else:
-            text = f"no rank: {len(found['nodes'])} of {len(hosts)} hosts get one"
-            wanted = "as many hosts as there are ranks, or more"
-            findings.append(planned("plan.spare", host, text, wanted, "nothing: it gets a rank where a host before it can't have one"))
-    return findings
-
-
-def _of(host: str, findings: t.Sequence[Finding]) -> list[Finding]:
-    """Those of the host; where there are none, those of the cluster, and else all."""
-    own = [finding for finding in findings if finding["host"] == host]
-    return own or [finding for finding in findings if finding["host"] is None] or list(findings)
-
-
-def _unfit_finding(host: str, why: t.Sequence[Finding]) -> Finding:
-    text = f"no rank, and it could take no other's place, because of {_brief(why)}"
-    return planned("plan.spare-unfit", host, text, why[0]["wanted"], why[0]["remedy"])
 
 
 def _too_few(hosts: t.Sequence[str], nodes: int) -> Finding:
@@ -170,5 +139,34 @@ def addressing_of(
     if not wrong or None in wrong or head in wrong or len(rest) < max(nodes or len(order), 2):
         return found
     others = _addressing.addressing(observations, rest, addresses, prefix_length)
-    left_out = [_unfit_finding(host, why) for host, why in wrong.items()]
+    left_out = [unfit_finding(host, why) for host, why in wrong.items()]
     return _addressing.Addressing({**others.rails, **{host: [] for host in wrong}}, [*others.findings, *left_out])
+
+
+def addressing_needed(
+    observations: Observations,
+    found: _addressing.Addressing,
+    head: t.Optional[str] = None,
+    nodes: t.Optional[int] = None,
+    spare_unfit: bool = False,
+) -> bool:
+    """Tell whether the rails must have the addresses `found`, or the fabric does as it is.
+
+    They must where the plan has an error. Where it has none a host may still be out of it, or could not take another's place, only because
+    of its addresses: then they must if that goes away by them, and if, where no host was passed over, no rail in use changes.
+    """
+    current = plan_of(observations, head, nodes=nodes, spare_unfit=spare_unfit)
+    if errors(current["findings"]):
+        return True
+    # The others have no cable, or one that leads to no other host: no address mends that.
+    hosts = [host for host in observations if found.rails.get(host)]
+    if errors(found.findings) or len(hosts) < 2:
+        return False
+    now, then = (
+        {(error["id"], error["host"]) for error in errors(plan({host: seen[host] for host in hosts})["findings"])}
+        for seen in (observations, _foresee.foresee(observations, found.rails))
+    )
+    changed = {(host, rail["interface"]) for host in hosts for rail in found.rails[host] if not rail["kept"]}
+    used = {(host, rail["netdev"]) for host, node in current["nodes"].items() for rail in node["rails"]}
+    passed_over = any(finding["id"] == "plan.passed-over" and finding["host"] in hosts for finding in current["findings"])
+    return bool(now - then) and (passed_over or not used & changed)

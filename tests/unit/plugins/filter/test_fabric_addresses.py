@@ -37,7 +37,21 @@ def test_a_host_that_can_have_none_is_left_out_where_the_others_are_enough_and_g
         assert [finding["id"] for finding in fabric_addresses(hosts, **more)["findings"]] == ["fabric.stacked"]
 
 
+def test_whether_they_are_needed_is_told() -> None:
+    hosts = bare("abc", [[(name, 0) for name in "abc"]])
+    there = fabric_addresses(hosts)
+    assert there["needed"] and not fabric_addresses(there["observations"])["needed"]
+    without = {**there["observations"], "c": hosts["c"]}
+    assert fabric_addresses(without, nodes=2)["needed"]
+    assert {finding["severity"] for finding in cluster_plan(without, nodes=2)["findings"]} == {"info"}, "though two can serve"
+
+
 @pytest.mark.parametrize("wrong", [["a"], {"a": None}, {"a": {"heard": {}}}])
 def test_what_is_no_observation_is_said(wrong: Any) -> None:
     with pytest.raises(AnsibleFilterError, match="wanted by host the result of roce_info"):
         fabric_addresses(wrong)
+
+
+def test_fewer_than_two_nodes_are_refused() -> None:
+    with pytest.raises(AnsibleFilterError, match="nodes: found 1, wanted 2 or more"):
+        fabric_addresses(bare("ab", [[("a", 0), ("b", 0)]]), nodes=1)

@@ -76,6 +76,14 @@ def with_profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Node:
     return found
 
 
+@pytest.mark.parametrize("adopt", [True, False])
+def test_rails_that_have_their_addresses_already_are_left_to_whoever_gave_them(node: Node, adopt: bool) -> None:
+    before = node.files()
+    assert not give({**rail(PORT0, "192.168.9.1/24"), "mtu": 4000}, adopt=adopt)
+    assert node.files() == before and node.links[PORT0].addresses == ["192.168.9.1/24"]
+    assert give(rail(PORT0, "192.168.9.2/24"), adopt=adopt) == adopt
+
+
 def move_cable(node: Node) -> None:
     node.cable(PORT0, False)
     node.cable(PORT1, True)

@@ -5,17 +5,19 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any, Optional
 
 import pytest
 
-from ansible_collections.dgx_spark.vllm.plugins.module_utils import _explain, _findings
+from ansible_collections.dgx_spark.vllm.plugins.module_utils import _explain, _findings, _subset
 from ansible_collections.dgx_spark.vllm.plugins.module_utils._drawing import draw
+from ansible_collections.dgx_spark.vllm.plugins.module_utils._foresee import foresee
 from ansible_collections.dgx_spark.vllm.plugins.module_utils._plan import plan
-from ansible_collections.dgx_spark.vllm.plugins.module_utils._subset import LOOKED_AT, addressing_of, plan_of
+from ansible_collections.dgx_spark.vllm.plugins.module_utils._subset import LOOKED_AT, addressing_needed, addressing_of, plan_of
 from tests.unit.plugins.fixtures.picture import Picture
 from tests.unit.plugins.fixtures.spark import DOWN, cabled, change, observed
-from tests.unit.plugins.fixtures.wires import Cluster, bare, ring_of
+from tests.unit.plugins.fixtures.wires import Cluster, bare, hearing, ring_of
 from tests.unit.plugins.module_utils.test_ring import ring
 
 RAIL, TWIN = "enp1s0f0np0", "enP2p1s0f0np0"
@@ -100,7 +102,6 @@ BROKEN: dict[str, tuple[Any, str]] = {
     "no cable": (uncabled(2), "rdma.no-active-port"),
     "another MTU": (node(2, mtu=1500), "mtu.mismatch"),
     "no addresses": (observed(cabled(2, {0: ()})), "rail.no-common"),
-    "an address twice": (node(2, ipv4=("10.0.0.1/24",)), "address.duplicate"),
     "no GID": (node(2, gids={}), "gid.missing"),
 }
 
@@ -126,6 +127,89 @@ def test_what_is_wrong_on_a_spare_is_a_warning() -> None:
     assert "it could take no other's place, because of rdma.no-active-port (rocep1s0f0:1" in found["findings"][0]["found"]
     found = plan_of(switch(4, d=SMALL), nodes=3)
     assert (ranks(found), ids(found)) == ("abc", [("plan.spare", "d")])
+
+
+@pytest.mark.parametrize("observation", [AWAY, {"devices": []}, uncabled(2)], ids=["away", "no card", "no cable"])
+@pytest.mark.parametrize("head", [None, "c"])
+def test_all_that_are_fit_are_planned_for_where_that_is_wanted(observation: Any, head: Optional[str]) -> None:
+    hosts = {**switch(4), "b": observation}
+    found = plan_of(hosts, head=head, spare_unfit=True)
+    assert (ranks(found), found["spares"], ids(found)) == ("cad" if head else "acd", ["b"], [("plan.spare-unfit", "b")])
+    assert {**found, "spares": [], "findings": []} == plan({name: hosts[name] for name in "acd"}, head=head)
+    assert _findings.errors(plan_of(hosts, head=head)["findings"]), "not else"
+    assert plan_of(hosts, head=head, nodes=2, spare_unfit=True) == plan_of(hosts, head=head, nodes=2)
+
+
+def test_what_is_wrong_among_those_that_are_fit_is_an_error_and_so_is_an_unfit_head() -> None:
+    small = plan_of({**switch(4, a=SMALL), "b": AWAY}, spare_unfit=True)
+    assert (ids(small), small["spares"]) == ([("mtu.mismatch", None), ("plan.spare-unfit", "b")], ["b"])
+    for hosts, head in (({**switch(3), "b": AWAY}, "b"), ({**switch(2), "b": AWAY}, None), (switch(3, b=SMALL), None), (switch(3), None)):
+        assert plan_of(hosts, head=head, spare_unfit=True) == plan_of(hosts, head=head) == plan(hosts, head=head)
+    bare_metal = as_another({**switch(3), "c": uncabled(3)}, "d", "c")
+    assert [finding["id"] for finding in _findings.errors(plan_of(bare_metal, spare_unfit=True)["findings"])] == ["inventory.same-machine"]
+
+
+def as_another(hosts: Cluster, name: str, other: str) -> Cluster:
+    """The same hosts, `name` being the machine `other`."""
+    return {**hosts, name: copy.deepcopy(hosts[other])}
+
+
+@pytest.mark.parametrize("head", [None, "a", "c"])
+@pytest.mark.parametrize("other", ["a", "b"])
+def test_a_spare_that_is_another_host_too_is_an_error(head: Optional[str], other: str) -> None:
+    found = plan_of(as_another(switch(3), "c", other), head=head, nodes=2)
+    (spare,) = found["spares"]
+    assert spare in ("c", other)
+    errors = _findings.errors(found["findings"])
+    assert {finding["id"] for finding in errors} == {"inventory.same-machine", "address.duplicate"}
+    assert {finding["host"] for finding in errors} == {spare}
+    assert f"enp1s0f0np0 of {({'c', other} - {spare}).pop()}" in told(found, "inventory.same-machine")["found"]
+
+
+def test_two_spares_that_are_one_machine_are_an_error() -> None:
+    found = plan_of(as_another(switch(4), "d", "c"), nodes=2)
+    assert (ranks(found), [(f["id"], f["host"]) for f in _findings.errors(found["findings"])]) == ("ab", [("inventory.same-machine", "d")])
+
+
+def test_one_machine_under_two_names_is_told_once_where_no_choice_is_without_an_error() -> None:
+    found = plan_of(as_another(switch(3, b=SMALL), "c", "a"), nodes=2)
+    assert [entry for entry in ids(found) if entry[0] in ("plan.no-choice", "inventory.same-machine")] == [
+        ("plan.no-choice", None),
+        ("inventory.same-machine", "c"),
+    ]
+    found = plan_of(as_another({**switch(3), "c": AWAY}, "b", "a"), nodes=2)
+    assert [finding["id"] for finding in _findings.errors(found["findings"])].count("inventory.same-machine") == 1
+
+
+@pytest.mark.parametrize("spare", ["b", "c", "d"])
+def test_a_spare_with_the_address_of_a_rank_is_an_error_and_no_reason_for_another_head(spare: str) -> None:
+    hosts = {**switch(4), spare: node("abcd".index(spare) + 1, ipv4=("10.0.0.1/24",))}
+    found = plan_of(hosts, nodes=2)
+    assert ranks(found) == {"b": "ac"}.get(spare, "ab")
+    (error,) = _findings.errors(found["findings"])
+    assert (error["id"], error["host"]) == ("address.duplicate", spare)
+    assert error["found"] == "enp1s0f0np0 has 10.0.0.1, as has enp1s0f0np0 of a"
+
+
+def test_an_address_that_no_rank_uses_may_be_on_two_nodes_of_which_a_spare_is_one() -> None:
+    assert ids(plan_of(switch(4, d={"ipv4": ("10.0.0.3/24",)}), nodes=2)) == [("plan.spare", "c"), ("plan.spare", "d")]
+    hosts = ring("abc")
+    unused = [device for device in hosts["a"]["devices"] if device["ipv4"] and device["netdev"].endswith("np1")]
+    for device, mine in zip(hosts["c"]["devices"], unused):
+        device["ipv4"] = mine["ipv4"]
+    assert _findings.errors(plan_of(hosts)["findings"]) and not _findings.errors(plan_of(hosts, nodes=2)["findings"])
+
+
+def test_of_many_hosts_no_choice_is_looked_for_that_makes_up_for_a_spare(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = []
+
+    def looking(*given: Any) -> dict[str, Any]:
+        looked.append(given[2])
+        return plan(*given)
+
+    monkeypatch.setattr(_subset, "plan", looking)
+    found = plan_of(switch(16, p={"ipv4": ("10.0.0.1/24",)}), nodes=8)
+    assert [finding["host"] for finding in _findings.errors(found["findings"])] == ["p"] and looked == [list("abcdefgh")]
 
 
 def test_a_warning_about_nodes_with_a_rank_stays() -> None:
@@ -269,6 +353,82 @@ def test_spares_get_addresses_like_the_others() -> None:
     assert {host: len(rails) for host, rails in found.rails.items()} == {"a": 4, "b": 4, "c": 4}
     refused = addressing_of(hosts, list("abc"), addresses="10.100.0.1/16", nodes=2)
     assert [finding["id"] for finding in refused.findings] == ["fabric.range"]
+
+
+def addressed(names: str, cables: list[Any], without: str) -> Cluster:
+    """A fabric in which all have their addresses but `without`."""
+    plain = bare(names, cables)
+    rails = addressing_of(plain, list(names)).rails
+    found = foresee(plain, rails)
+    return {name: plain[name] if name in without else found[name] for name in names}
+
+
+def needed(hosts: Cluster, nodes: Optional[int] = 2, head: Optional[str] = None) -> bool:
+    return addressing_needed(hosts, addressing_of(hosts, list(hosts), head=head, nodes=nodes), head, nodes)
+
+
+SWITCH = [[(name, 0) for name in "abc"]]
+
+
+@pytest.mark.parametrize("without", "abc")
+@pytest.mark.parametrize("cables", [SWITCH, ring_of("abc")], ids=["switch", "ring"])
+def test_a_node_without_addresses_gets_them_though_the_others_are_enough(without: str, cables: list[Any]) -> None:
+    hosts = addressed("abc", cables, without)
+    assert not _findings.errors(plan_of(hosts, nodes=2)["findings"]) and needed(hosts)
+    found = addressing_of(hosts, list("abc"), nodes=2)
+    assert {rail["kept"] for name in set("abc") - {without} for rail in found.rails[name]} == {True}, "what is right is kept"
+    after = foresee(hosts, found.rails)
+    assert (ranks(plan_of(after, nodes=2)), ids(plan_of(after, nodes=2))) == ("ab", [("plan.spare", "c")])
+    assert not needed(after), "and that is all"
+
+
+def without_cable(hosts: Cluster, name: str, cables: list[Any]) -> Cluster:
+    for device in hosts[name]["devices"]:
+        device.update(state="DOWN", phys_state="Disabled", ipv4=[])
+    return hearing(hosts, cables)
+
+
+@pytest.mark.parametrize("name", "abc")
+def test_a_fabric_that_works_is_left_alone_where_one_has_no_cable(name: str) -> None:
+    hosts = without_cable(addressed("abc", SWITCH, name), name, SWITCH)
+    found = addressing_of(hosts, list("abc"), nodes=2)
+    assert not _findings.errors(plan_of(hosts, nodes=2)["findings"]) and not needed(hosts)
+    assert not addressing_needed(hosts, found, spare_unfit=True), "nor where all that have a cable are planned for"
+    assert found.rails[name] == [] and all(rail["kept"] for rails in found.rails.values() for rail in rails)
+
+
+def test_one_without_a_cable_does_not_keep_another_from_its_addresses() -> None:
+    cables = [[(name, 0) for name in "abcd"]]
+    assert needed(without_cable(addressed("abcd", cables, "cd"), "d", cables))
+
+
+def test_a_cable_that_leads_nowhere_and_two_that_are_not_joined_are_no_reason_for_addresses() -> None:
+    hosts = addressed("abc", SWITCH, "c")
+    assert not needed(hearing(hosts, [[("a", 0), ("b", 0)], [("c", 0)]]))
+    assert not needed(addressed("abcd", [[("a", 0), ("b", 0)], [("c", 0), ("d", 0)]], ""))
+    assert not needed(addressed("abc", [[("a", 0), ("b", 1)], [("b", 0), ("c", 1)]], "")), "a chain, of which two serve"
+
+
+def test_a_bond_on_nodes_that_serve_is_no_error_while_a_spare_has_no_address() -> None:
+    hosts = stacked(addressed("abc", SWITCH, "c"), "a", "b")
+    assert _findings.errors(addressing_of(hosts, list("abc"), nodes=2).findings) and not needed(hosts)
+
+
+def test_rails_in_use_are_not_changed_for_a_spare_but_for_one_that_was_passed_over() -> None:
+    hosts = addressed("abc", SWITCH, "")
+    small = {name: {**host, "devices": [{**device, "mtu": 1500} for device in host["devices"]]} for name, host in hosts.items()}
+    assert not needed({**small, "c": hosts["c"]}), "a and b serve, with an MTU that is theirs"
+    assert needed({**small, "b": hosts["b"]}), "b is passed over because of its MTU"
+    assert needed({**small, "c": hosts["c"]}, nodes=3)
+
+
+def test_an_address_that_a_spare_has_of_a_rank_is_replaced() -> None:
+    hosts = addressed("abc", SWITCH, "")
+    for mine, other in zip(hosts["c"]["devices"], hosts["a"]["devices"]):
+        mine["ipv4"] = other["ipv4"]
+    assert needed(hosts)
+    found = addressing_of(hosts, list("abc"), nodes=2)
+    assert [host for host, rails in found.rails.items() if not all(rail["kept"] for rail in rails)] == ["c"]
 
 
 PROVOKED = {
