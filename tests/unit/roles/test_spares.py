@@ -168,7 +168,9 @@ def test_status_plans_for_the_same_nccl_as_a_deployment(device: str) -> None:
     (planned,) = [task for task in loaded("discover", "tasks/plan.yml") if "ansible.builtin.set_fact" in task]
     (status,) = [task["vars"] for task in loaded("serve", "tasks/status.yml") if "__serve_plan" in task.get("vars", {})]
     wanted = {"head": None, "nodes": 3, "nccl": "2.29.7" if device == "gpu" else None, "nccl_rings": True}
-    assert asked("discover", planned["ansible.builtin.set_fact"]["discover_plan"]) == wanted
+    # Says who is a spare where a discovery counts no nodes, and nothing where a recipe does.
+    assert asked("discover", planned["ansible.builtin.set_fact"]["discover_plan"]) == {**wanted, "spare_unfit": True}
+    assert plan_of(OBSERVATIONS, nodes=2, spare_unfit=True) == plan_of(OBSERVATIONS, nodes=2)
     assert asked("serve", status["__serve_plan"], **status) == wanted
 
 
