@@ -67,8 +67,9 @@ def test_what_lldpd_has_heard_is_told_with_each_port(bare: dict[str, Any], look:
         on(host, "systemctl start lldpd")
 
     def heard() -> bool:
-        said = {host: on(host, "lldpctl -f keyvalue") for host in NODES}
-        return all(said[host].count(f"chassis.name={peer}\n") == 2 * len(RAILS) for host, peer in zip(NODES, reversed(NODES)))
+        said = {host: on(host, "lldpctl -f keyvalue").splitlines() for host in NODES}
+        wanted = {host: [f"lldp.{netdev}.chassis.name={peer}" for netdev in RAILS.values()] for host, peer in zip(NODES, reversed(NODES))}
+        return all(said[host].count(line) == 2 for host in NODES for line in wanted[host])
 
     try:
         wait_for("both nodes' lldpd to hear each other", heard, 120)
