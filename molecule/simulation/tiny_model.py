@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The dgx_spark.vllm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A Hugging Face cache with a tiny DeepSeek-V4-Flash of each kind in it: the layout and the checks of the real thing, a few KiB of bytes."""
+"""A Hugging Face cache with a tiny DeepSeek-V4-Flash of each kind in it: layout and checks of the real thing, a few KiB of bytes."""
 
 from __future__ import annotations
 

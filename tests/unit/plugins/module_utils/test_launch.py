@@ -236,4 +236,8 @@ def test_a_file_that_nodes_may_have_is_mounted_where_it_is_and_its_content_is_pa
     assert [entry for entry in there["aa"]["mounts"] if entry not in absent["mounts"]] == [
         {"source": mount["source"], "target": mount["target"], "read_only": True}
     ]
-    assert len({run["hash"] for run in (absent, *there.values())}) == len({run["launch"]["launch_hash"] for run in (absent, *there.values())}) == 3
+    assert (
+        len({run["hash"] for run in (absent, *there.values())})
+        == len({run["launch"]["launch_hash"] for run in (absent, *there.values())})
+        == 3
+    )
