@@ -133,6 +133,21 @@ def source_without_a_text(_: dict[str, Any], given: dict[str, Any]) -> None:
     given["--block-size"] = ["="]
 
 
+def test_a_source_is_the_same_only_as_long_as_the_recipe_has_its_value(script: ModuleType) -> None:
+    name = "dsv4-flash-jasl-tp2"
+    recipe = copy.deepcopy(RECIPES[name])
+    compared, upstream = script.read(script.FOLDER / f"{name}.yml"), script.read(script.FOLDER / "upstream.yml")
+
+    def cells(setting: str) -> list[str]:
+        cells: list[str] = next(row[1:3] for row in script.rows(recipe, compared, upstream) if row[0] == f"`{setting}`")
+        return cells
+
+    assert cells("--block-size") == ["same", "`256`"] and cells("--tool-call-parser") == ["same, head only", "`deepseek_v4`"]
+    recipe["arguments"].update({"block-size": 64, "tool-call-parser": "deepseek_v4_1"})
+    assert cells("--block-size") == ["`256`", "`64`"]
+    assert cells("--tool-call-parser") == ["`deepseek_v4`, head only", "`deepseek_v4_1`"]
+
+
 @pytest.mark.parametrize(
     ("change", "wanted"),
     [
