@@ -10,6 +10,7 @@ import importlib.machinery
 import importlib.util
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -173,3 +174,17 @@ def test_data_that_do_not_fit_the_recipe_are_named(
     with pytest.raises(script.Mistake) as caught:
         script.rows(recipe, compared, upstream)
     assert wanted in str(caught.value)
+
+
+def test_a_mistake_names_its_file(script: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for folder in ("recipes", "docs/recipes"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    monkeypatch.setattr(script, "ROOT", tmp_path)
+    monkeypatch.setattr(script, "FOLDER", tmp_path / "docs" / "recipes")
+    own = tmp_path / "docs" / "recipes" / "dsv4-flash-0731.yml"
+    own.write_text(own.read_text(encoding="utf-8").replace("  NCCL_DEBUG:", "  NCCL_BUG:"), encoding="utf-8")
+    with pytest.raises(script.Mistake, match=r"^docs/recipes/dsv4-flash-0731\.yml: found no NCCL_DEBUG in settings"):
+        script.page()
+    own.unlink()
+    with pytest.raises(script.Mistake, match=r"^docs/recipes/dsv4-flash-0731\.yml: found no such file"):
+        script.page()
