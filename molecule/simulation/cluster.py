@@ -41,7 +41,7 @@ def build(client: DockerClient) -> tuple[Image, Image]:
     public_key()
     node, stand_in = images.node_image(client), images.stand_in_image(client)
     nccl_wheel.write(client, images.stub_image(client), WHEELS)
-    tiny_model.write(MODEL_CACHE)
+    tiny_model.write_all(MODEL_CACHE)
     return node, stand_in
 
 

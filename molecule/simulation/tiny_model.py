@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The dgx_spark.vllm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A Hugging Face cache with a tiny DeepSeek-V4-Flash in it: the layout and the checks of the real thing, a few KiB of bytes."""
+"""A Hugging Face cache with a tiny DeepSeek-V4-Flash of each kind in it: layout and checks of the real thing, a few KiB of bytes."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ from typing import Any, Optional
 
 REPOSITORY = "deepseek-ai/DeepSeek-V4-Flash"
 COMMIT = hashlib.sha1(b"a tiny DeepSeek-V4-Flash").hexdigest()
+# The models with DSpark's draft, at the commits that the recipes pin.
+WITH_DSPARK = {
+    "deepseek-ai/DeepSeek-V4-Flash-DSpark": "913f0657a874f76844e2e91cbe706dbcaceeb6d7",
+    "deepseek-ai/DeepSeek-V4-Flash-0731": "7872f01b1d1fe23eabc4c98b48bffcef5a386062",
+}
 SHARDS = 4
 CONFIG = {
     "architectures": ["DeepseekV4ForCausalLM"],
@@ -51,10 +56,11 @@ def shard(number: int) -> tuple[bytes, list[str], int]:
     return safetensors(tensors), list(tensors), sum(len(data) for _, _, data in tensors.values())
 
 
-def files() -> dict[str, bytes]:
-    """Everything in the snapshot, by name."""
+def files(dspark: bool = False) -> dict[str, bytes]:
+    """Everything in the snapshot, by name; with the draft of `dspark` or of `mtp`."""
+    draft = {"dspark_block_size": 5, "dspark_target_layer_ids": list(range(SHARDS))} if dspark else {}
     found: dict[str, bytes] = {
-        "config.json": json.dumps(CONFIG, indent=2).encode(),
+        "config.json": json.dumps({**CONFIG, **draft}, indent=2).encode(),
         "generation_config.json": b'{"temperature": 1.0, "top_p": 0.95}',
         "tokenizer_config.json": b'{"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 1048576}',
         "tokenizer.json": b'{"version": "1.0", "model": {"type": "BPE", "vocab": {}, "merges": []}}',
@@ -89,3 +95,10 @@ def write(cache: Path, repository: str = REPOSITORY, commit: str = COMMIT, conte
         (root / "blobs" / blob).write_bytes(data)
         os.symlink("../../blobs/" + blob, snapshot / name)
     return snapshot
+
+
+def write_all(cache: Path) -> None:
+    """The model of every recipe."""
+    write(cache)
+    for repository, commit in WITH_DSPARK.items():
+        write(cache, repository, commit, files(dspark=True))

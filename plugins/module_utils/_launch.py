@@ -68,6 +68,7 @@ def render(
     rail_wait_seconds: int = 600,
     extra_arguments: t.Optional[dict[str, t.Any]] = None,
     extra_environment: t.Optional[dict[str, str]] = None,
+    host_files: t.Optional[dict[str, t.Optional[str]]] = None,
 ) -> dict[str, t.Any]:
     """Render what `host` runs.
 
@@ -75,6 +76,7 @@ def render(
     `environment`, `mounts` (host paths that appear at the same path in the container, or {source, target, read_only}), `link_targets`
     (folders that the model's links lead to; they appear at the same path), `read_only`.  `caches`: `mounts`, `environment`.
     `api`: `address`, `port`.  `gpu`: `gpus`, `cdi` or `runtime`; for a recipe on the CPU it is not looked at and may be null.
+    `host_files`: SHA-256 (hex) of each file that the recipe mounts where a node has it, by its path on the host; null where it has not.
 
     Returns `argv_common`, `argv_rank`, `entrypoint`, `env`, `env_unset`, `mounts`, `hash` (equal on every rank, or the launch must not
     happen), `launch` (the content of launch.json), `static_env` (the content of static.env).
@@ -101,7 +103,8 @@ def render(
     planned = {name: value for name, value in node["env"].items() if name not in _gid.NAMES}
     env = {**env_common, **model["environment"], **planned, **_rank_environment(node["rank"], plan["master_addr"])}
     env_unset = sorted({*node["env_unset"], *_gid.NAMES, *_RANK_NAMES} - set(env))
-    mounts = _mounts(recipe, model, caches)
+    present = {path: sha256 for path, sha256 in (host_files or {}).items() if sha256}
+    mounts = _mounts(recipe, model, caches, present)
     common = {
         "recipe": recipe["name"],
         "image_key": image["key"],
@@ -111,6 +114,8 @@ def render(
         "container": {key: value for key, value in recipe["container"].items() if key != "mounts"},
         # Not the usual one, so that saying it is no difference.
         **({} if _recipe.on_gpu(recipe) else {"device": recipe["device"]}),
+        # By content, so that another file under the same name starts the ranks anew.
+        **({"host_files": present} if present else {}),
     }
     launch: dict[str, t.Any] = {
         "schema": 1,
@@ -191,8 +196,14 @@ def _rank_environment(rank: int, master_addr: str) -> dict[str, str]:
     return {"NODE_RANK": str(rank), "MASTER_ADDR": master_addr, **({"HEADLESS": "1"} if rank else {})}
 
 
-def _mounts(recipe: dict[str, t.Any], model: dict[str, t.Any], caches: dict[str, t.Any]) -> list[dict[str, t.Any]]:
-    mounts = [_mount(mount) for mount in recipe["container"]["mounts"]]
+def _mounts(
+    recipe: dict[str, t.Any], model: dict[str, t.Any], caches: dict[str, t.Any], present: t.Collection[str]
+) -> list[dict[str, t.Any]]:
+    mounts = [
+        _mount(mount)
+        for mount in recipe["container"]["mounts"]
+        if isinstance(mount, str) or not mount.get("optional") or mount["source"] in present
+    ]
     mounts += [_mount(mount, model["read_only"]) for mount in model["mounts"]]
     for folder in model["link_targets"]:
         # A folder below one that is there already resolves without a mount of its own.

@@ -63,11 +63,13 @@ def rank_state(
     live_env: str,
     secret_mtime: t.Optional[float],
     others: list[str],
+    other_recipes: list[str],
 ) -> dict[str, t.Any]:
     """What the module rank_info returns.
 
     `show`: `systemctl show` of the unit; `inspect`: `docker inspect` of the container; `launch`, `live_env`: texts of launch.json and
     live.env; each may be empty. `secret_mtime`: when secret.env was written, seconds since the epoch, or null. `others`: other instances.
+    `other_recipes`: names of other recipes of which there are files.
     """
     name = unit_name(recipe)
     unit = (parse_show(show) or parse_show(f"Id={name}"))[0]
@@ -89,4 +91,5 @@ def rank_state(
         "live_env": parse_env(live_env),
         "launch": parse_launch(launch),
         "other_instances": others,
+        "other_recipes": other_recipes,
     }

@@ -149,6 +149,11 @@ other_instances:
   returned: success
   type: list
   elements: str
+other_recipes:
+  description: Names of other recipes of which files of a deployment are on this node.
+  returned: success
+  type: list
+  elements: str
 """
 
 import glob
@@ -178,6 +183,14 @@ def modified(path: str) -> t.Optional[float]:
         return None
 
 
+def deployed(root: str) -> set[str]:
+    """Recipes of which there are files."""
+    folders = (os.path.join(root, place, "dgx-spark", "") for place in ("etc", "run"))
+    return {
+        entry.name for folder in folders if os.path.isdir(folder) for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False)
+    }
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={"recipe": {"type": "str", "required": True}, "root": {"type": "path", "default": "/"}},
@@ -204,6 +217,7 @@ def main() -> None:
         live_env=read(path("run/dgx-spark", recipe, "live.env")),
         secret_mtime=modified(path("etc/dgx-spark", recipe, "secret.env")),
         others=other_instances(unit_name(recipe), run(*show, "vllm@*.service"), wanted),
+        other_recipes=sorted(deployed(root) - {recipe}),
     )
     module.exit_json(changed=False, **state)
 

@@ -63,10 +63,12 @@ def fresh(playbooks: Playbooks) -> Playbooks:
 def ask(nodes: dict[str, Any]) -> Callable[..., dict[str, Any]]:
     """Ask the head's API on its own loopback; returns {status, body}."""
 
-    def question(path: str = "/v1/chat/completions", body: Any = None, key: str = "", address: str = "127.0.0.1") -> dict[str, Any]:
+    def question(
+        path: str = "/v1/chat/completions", body: Any = None, key: str = "", address: str = "127.0.0.1", port: int = 8000
+    ) -> dict[str, Any]:
         if body is None and path.endswith("completions"):
             body = {"model": "deepseek-v4-flash", "max_tokens": 8, "messages": [{"role": "user", "content": "6 x 7?"}]}
-        words = ["curl", "-s", "-m", "60", "-w", "'\\n%{http_code}'", f"http://{address}:8000{path}"]
+        words = ["curl", "-s", "-m", "60", "-w", "'\\n%{http_code}'", f"http://{address}:{port}{path}"]
         if key:
             words += ["-H", f"'Authorization: Bearer {key}'"]
         if body is not None:

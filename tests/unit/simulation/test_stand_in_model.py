@@ -8,11 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from simulation import tiny_model
 from simulation.stand_in.vllm_stand_in.caches import compile_all, directories
 from simulation.stand_in.vllm_stand_in.model import config, load_mtp, load_shard, resolve, shard_files
 from simulation.stand_in.vllm_stand_in.network import Fatal
+
+RECIPES = Path(__file__).parents[3] / "recipes"
 
 
 @pytest.fixture
@@ -119,3 +122,12 @@ def test_weights_with_a_draft_of_dspark_have_none_of_mtp(snapshot: Path) -> None
     (snapshot / "config.json").write_text(json.dumps({**settings, "dspark_target_layer_ids": [1, 2, 3]}))
     with pytest.raises(Fatal, match=r"mtp\.py.*\n.*\nKeyError: "):
         load_mtp(snapshot)
+
+
+def test_every_recipes_model_is_in_the_cache_with_the_draft_that_the_recipe_loads(tmp_path: Path) -> None:
+    tiny_model.write_all(tmp_path)
+    for path in RECIPES.glob("*.yml"):
+        recipe = yaml.safe_load(path.read_text())
+        found = resolve(recipe["model"]["repo"], recipe["model"]["revision"], environ(tmp_path))
+        has = "dspark_target_layer_ids" in config(found)
+        assert has == (recipe["arguments"]["speculative-config"]["method"] == "dspark"), path.name

@@ -224,3 +224,20 @@ def test_a_variable_that_the_plan_needs_otherwise_is_refused_and_an_equal_one_is
     with pytest.raises(_launch.LaunchError, match=r"sets NCCL_ALGO=Tree \(here Ring\), which the ring of ada needs otherwise") as refused:
         render(plan=RING, extra_environment={"NCCL_ALGO": "Tree"})
     assert "null in serve_extra_environment" in str(refused.value)
+
+
+def test_a_file_that_nodes_may_have_is_mounted_where_it_is_and_its_content_is_part_of_the_hash() -> None:
+    recipe = copy.deepcopy(RECIPE)
+    mount = {"source": "/opt/dgx-spark/patches/fallbacks.py", "target": "/usr/lib/fallbacks.py", "read_only": True, "optional": True}
+    recipe["container"]["mounts"].append(mount)
+    absent = render(recipe=recipe, host_files={mount["source"]: None})
+    there = {sha: render(recipe=recipe, host_files={mount["source"]: sha}) for sha in ("aa", "bb")}
+    assert absent == render() == render(recipe=recipe)
+    assert [entry for entry in there["aa"]["mounts"] if entry not in absent["mounts"]] == [
+        {"source": mount["source"], "target": mount["target"], "read_only": True}
+    ]
+    assert (
+        len({run["hash"] for run in (absent, *there.values())})
+        == len({run["launch"]["launch_hash"] for run in (absent, *there.values())})
+        == 3
+    )

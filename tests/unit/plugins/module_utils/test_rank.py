@@ -118,7 +118,7 @@ def test_a_container_that_never_started_has_no_start() -> None:
 
 def state(**changes: t.Any) -> dict[str, t.Any]:
     parts: dict[str, t.Any] = {"show": SHOW, "inspect": INSPECT, "launch": '{"launch_hash": "abcd"}', "live_env": "A=1\n"}
-    return rank_state(**{"recipe": "mini", "secret_mtime": None, "others": [], **parts, **changes})
+    return rank_state(**{"recipe": "mini", "secret_mtime": None, "others": [], "other_recipes": [], **parts, **changes})
 
 
 def test_a_running_rank_is_active_and_carries_its_hash() -> None:

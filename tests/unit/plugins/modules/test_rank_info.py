@@ -41,7 +41,7 @@ def test_a_node_without_anything_gives_nulls(capsys: pytest.CaptureFixture[str],
     result = call(capsys, monkeypatch, tmp_path, {})
 
     assert (result["unit"], result["active"], result["unit_state"], result["launch"]) == ("vllm@mini.service", False, None, None)
-    assert (result["other_instances"], result["live_env"], result["changed"]) == ([], {}, False)
+    assert (result["other_instances"], result["other_recipes"], result["live_env"], result["changed"]) == ([], [], {}, False)
 
 
 def test_a_rank_is_read_from_unit_container_and_files(
@@ -49,7 +49,7 @@ def test_a_rank_is_read_from_unit_container_and_files(
 ) -> None:
     etc, run = tmp_path / "etc/dgx-spark/mini", tmp_path / "run/dgx-spark/mini"
     wants = tmp_path / "etc/systemd/system/multi-user.target.wants"
-    for folder in (etc, run, wants):
+    for folder in (etc, run, wants, tmp_path / "etc/dgx-spark/failed", tmp_path / "run/dgx-spark/killed"):
         folder.mkdir(parents=True)
     (etc / "launch.json").write_text('{"launch_hash": "abcd"}', encoding="utf-8")
     (etc / "secret.env").write_text("VLLM_API_KEY=s3cret\n", encoding="utf-8")
@@ -62,6 +62,8 @@ def test_a_rank_is_read_from_unit_container_and_files(
     assert (result["active"], result["enabled"], result["restarts"], result["launch_hash"]) == (True, True, 1, "abcd")
     assert (result["launch"], result["live_env"]) == ({"launch_hash": "abcd"}, {"NCCL_IB_GID_INDEX": "3"})
     assert result["other_instances"] == ["vllm@boots.service", "vllm@other.service"]
+    # Of a start that failed, or a deployment that was cut off, no unit may be left.
+    assert result["other_recipes"] == ["failed", "killed"]
     # Written just now, which by this machine's clock may be before the container's start.
     os.utime(etc / "secret.env", (1795310175 + 60, 1795310175 + 60))
     assert call(capsys, monkeypatch, tmp_path, answers)["secret_stale"] is True
