@@ -43,11 +43,14 @@ _CONFIG = {
 
 
 class GitError(RuntimeError):
-    """What a layer asks of git can't be had. `part` is the key of the layer that it is about; the text says found, wanted and remedy."""
+    """What a layer asks of git can't be had.
 
-    def __init__(self, part: str, text: str) -> None:
+    `part` is the key of the layer that it is about; the text says found, wanted and remedy, and ends with what git has `said`, if anything.
+    """
+
+    def __init__(self, part: str, text: str, said: str = "") -> None:
         # A name in a commit may be any bytes.
-        super().__init__("".join(sign if sign.isprintable() or sign == "\n" else "?" for sign in text))
+        super().__init__("\n".join("".join(sign if sign.isprintable() else "?" for sign in line) for line in (text, *said.splitlines())))
         self.part = part
 
 

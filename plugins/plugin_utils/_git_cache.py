@@ -98,16 +98,20 @@ class Cache:
             os.close(lock)
 
     def _renew(self, entry: str, url: str, commit: str) -> None:
-        # Under the lock nobody else is at it, so what is there was left by a run that was killed.
-        new = f"{entry}.new"
+        prefix = f"{os.path.basename(entry)}.new-"
         with self._explained():
-            for left in (new, entry):
-                if os.path.lexists(left):
-                    shutil.rmtree(left)
+            # Under the lock nobody else makes it, so they were left by a run that was killed, whose git may still be at work.
+            for left in os.listdir(self._folder):
+                if left.startswith(prefix):
+                    shutil.rmtree(os.path.join(self._folder, left), ignore_errors=True)
+            new = tempfile.mkdtemp(prefix=prefix, dir=self._folder)
         try:
-            _fetch(new, url, commit)
+            repository = os.path.join(new, "repository")
+            _fetch(repository, url, commit)
             with self._explained():
-                os.rename(new, entry)
+                if os.path.isdir(entry):
+                    os.rename(entry, os.path.join(new, "damaged"))
+                os.rename(repository, entry)
         finally:
             shutil.rmtree(new, ignore_errors=True)
 
@@ -131,16 +135,16 @@ def _holds(path: str, content: bytes) -> bool:
         return False
 
 
-def _fetch(new: str, url: str, commit: str) -> None:
+def _fetch(repository: str, url: str, commit: str) -> None:
     """Make a bare repository in which a commit is; raises GitError."""
-    _require(*_git.run(new, "init", "--quiet", "--bare", "--template="), url)
+    _require(*_git.run(repository, "init", "--quiet", "--bare", "--template="), url)
     fetch = ("fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--force")
-    status, said = _git.run(new, *fetch, "--depth=1", "--", url, f"{commit}:refs/layers/wanted", seconds=FETCH_SECONDS)
+    status, said = _git.run(repository, *fetch, "--depth=1", "--", url, f"{commit}:refs/layers/wanted", seconds=FETCH_SECONDS)
     if status != 0 and _NOT_BY_ID.search(said):
         everything = ("+refs/heads/*:refs/layers/heads/*", "+refs/tags/*:refs/layers/tags/*")
-        status, said = _git.run(new, *fetch, "--", url, *everything, seconds=FETCH_SECONDS)
+        status, said = _git.run(repository, *fetch, "--", url, *everything, seconds=FETCH_SECONDS)
     _require(status, said, url)
-    with Objects(new) as objects:
+    with Objects(repository) as objects:
         try:
             kind = objects.kind(commit)
         except DamagedError:
@@ -160,5 +164,6 @@ def _require(status: int, said: str, url: str) -> None:
         raise GitError(
             "git",
             f"{url} can't be fetched, wanted a repository that the controller reads without being asked anything; see that "
-            f"`git ls-remote {url}` works there (a private one needs a credential helper or an ssh key); git's last words:\n{said}",
+            f"`git ls-remote {url}` works there (a private one needs a credential helper or an ssh key); git's last words:",
+            said,
         )

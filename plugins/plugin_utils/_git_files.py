@@ -35,16 +35,17 @@ def files(objects: Objects, commit: str, folder: str, chosen: t.Optional[t.Seque
     """The `chosen` files (paths below `folder`), or all below it, in the order of their folders and names; raises GitError."""
     tree = _Tree(objects, commit)
     where, top = tree.find(folder, "folder")
+    part = "folder" if folder else "git"
     if top.kind != "folder":
         raise GitError("folder", f"found {folder}, a {top.kind} in commit {commit}, wanted a folder; choose files with files")
     if chosen is None:
-        wanted = {path: (f"{folder}/{path}".lstrip("/"), entry, "folder" if folder else "git") for path, entry in tree.below(where, top)}
+        wanted = {path: (f"{folder}/{path}".lstrip("/"), entry, part) for path, entry in tree.below(where, top, part)}
     else:
         wanted = {}
         for number, path in enumerate(chosen):
             inside = f"{folder}/{path}".lstrip("/")
             wanted[path] = (inside, tree.find(inside, f"files[{number}]")[1], f"files[{number}]")
-    _check_number(len(wanted), "folder" if chosen is None and folder else "files" if chosen else "git", commit)
+    _check_number(len(wanted), part if chosen is None else "files", commit)
     return _read(objects, commit, wanted)
 
 
@@ -130,7 +131,7 @@ class _Tree:
             ahead = target.split("/") + ahead
         return [name for name, _ in behind], behind[-1][1] if behind else self._top
 
-    def below(self, where: list[str], top: Entry) -> t.Iterator[tuple[str, Entry]]:
+    def below(self, where: list[str], top: Entry, part: str) -> t.Iterator[tuple[str, Entry]]:
         """All that is not a folder, with its path below `top`, which is at `where`; a link as what it leads to."""
         waiting = [("", top)]
         number = 0
@@ -142,15 +143,15 @@ class _Tree:
                     waiting.append((f"{path}/", entry))
                     continue
                 number += 1
-                _check_number(number, "folder", self._commit)
-                yield path, self._behind(entry, "/".join([*where, path]))
+                _check_number(number, part, self._commit)
+                yield path, self._behind(entry, "/".join([*where, path]), part)
 
-    def _behind(self, entry: Entry, path: str) -> Entry:
+    def _behind(self, entry: Entry, path: str, part: str) -> Entry:
         if entry.kind != "link":
             return entry
-        found = self.find(path, "folder")[1]
+        found = self.find(path, part)[1]
         if found.kind == "folder":
-            raise self._bad_link(path, "folder", "leads to a folder")
+            raise self._bad_link(path, part, "leads to a folder")
         return found
 
     def _link(self, entry: Entry, path: str, part: str) -> str:
