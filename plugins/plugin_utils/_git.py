@@ -106,5 +106,5 @@ def run(repository: str, *words: str, seconds: t.Optional[float] = None) -> tupl
     except BaseException:
         stop(process)
         raise
-    said = errors.decode("utf-8", "replace").strip().splitlines()
+    said = [line for line in errors.decode("utf-8", "replace").splitlines() if line.strip()]
     return process.returncode, _git_layer.without_secrets("\n".join(said[-6:]) or "git said nothing")
