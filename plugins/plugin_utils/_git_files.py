@@ -14,8 +14,8 @@ import typing as t
 from ansible_collections.dgx_spark.vllm.plugins.plugin_utils._git import GitError
 from ansible_collections.dgx_spark.vllm.plugins.plugin_utils._git_objects import Entry, Objects, TooLargeError
 
-# Each file goes to each node by a connection of Ansible's.
-MOST_FILES = 200
+# Each becomes a layer of the image; docker takes some 125, of which the base has its own.
+MOST_FILES = 100
 # What is read at once. Weights and wheels are not what a patch is made of.
 MOST_BYTES = 32 * 1024 * 1024
 _MOST_LINKS = 40
@@ -86,8 +86,8 @@ def _check_number(number: int, part: str, commit: str) -> None:
     if number > MOST_FILES:
         raise GitError(
             part,
-            f"found more than {MOST_FILES} files in commit {commit}, wanted fewer, because each goes to each node by itself; "
-            "choose a folder or files",
+            f"found more than {MOST_FILES} files in commit {commit}, wanted fewer, because each becomes a layer of the image, of which "
+            "docker takes some 125 in all; choose a folder or files",
         )
 
 
