@@ -287,7 +287,7 @@ def test_hooks_and_a_foreign_repository_of_the_environment_are_not_used(
         monkeypatch.setenv(name, str(home / "elsewhere"))
     monkeypatch.setenv("GIT_DEFAULT_HASH", "sha256")
     assert contents(folder, repository.url, commit) == {"a.py": b"1\n"}
-    assert not ran.exists() and not (home / "elsewhere").exists()
+    assert not ran.exists() and not (home / "elsewhere").exists() and not (entry(folder) / "hooks").exists()
 
 
 def test_user_is_asked_nothing_and_only_known_protocols_are_spoken() -> None:
@@ -303,6 +303,8 @@ def test_user_is_asked_nothing_and_only_known_protocols_are_spoken() -> None:
     }
     found = _git.environment(inherited)
     assert found["GIT_TERMINAL_PROMPT"] == "0" and found["GIT_ALLOW_PROTOCOL"] == "https:ssh:file"
+    # A newer git makes a repository of another kind if the user's settings say so.
+    assert found["GIT_DEFAULT_HASH"] == "sha1"
     assert found["GIT_SSH_COMMAND"] == "ssh -i key" and found["GIT_CONFIG_COUNT"] == "0" and found["PATH"] == "/bin"
     assert not {"GIT_DIR", "GIT_CONFIG_PARAMETERS", "SSH_ASKPASS"} & set(found)
 
@@ -314,7 +316,12 @@ def test_rewritten_url_of_another_protocol_is_refused(repository: Repository, fo
     assert "transport 'ext' not allowed" in text and not ran.exists()
 
 
-def test_secret_that_a_user_put_into_a_rewritten_url_is_not_shown(folder: Path, home: Path) -> None:
+def test_secret_that_a_user_put_into_a_rewritten_url_is_not_shown(folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ssh = home / "ssh"
+    ssh.write_text("#!/bin/sh\necho cannot reach ssh://me:s3cr3t@h/r or https://s3cr3t@h/r >&2\nexit 255\n")
+    ssh.chmod(0o755)
+    monkeypatch.setenv("GIT_SSH_COMMAND", str(ssh))
+    assert "cannot reach ssh://***@h/r or https://***@h/r\n" in refused(folder, "ssh://git@forge/x", ABSENT)[1]
     (home / ".gitconfig").write_text('[url "https://me:s3cr3t@127.0.0.1:9/"]\n\tinsteadOf = https://forge/\n')
     _, text = refused(folder, "https://forge/x", ABSENT)
     assert "https://forge/x can't be fetched" in text and "s3cr3t" not in text

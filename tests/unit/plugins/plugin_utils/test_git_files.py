@@ -179,6 +179,19 @@ def test_too_many_files_are_refused(repository: Repository, monkeypatch: pytest.
     assert len(files(repository, commit, "d", ["0", "1", "2"])) == 3
 
 
+@pytest.mark.parametrize("folder", ["", "d"])
+def test_folders_that_hold_one_another_are_not_counted_to_the_end(repository: Repository, folder: str) -> None:
+    """Ten folders in each of ten, ten levels deep: a few objects, and more files than can be counted."""
+    repository.commit({"a.py": "1\n"})
+    tree = repository.git("rev-parse", "HEAD^{tree}")
+    for _ in range(10):
+        names = "".join(f"040000 tree {tree}\t{name}\n" for name in "abcdefghid")
+        made = subprocess.run(["git", "mktree"], cwd=repository.folder, input=names, capture_output=True, text=True, check=True)
+        tree = made.stdout.strip()
+    commit = repository.git("commit-tree", "-m.", tree)
+    assert "found more than 100 files" in refused(repository, commit, folder)[1]
+
+
 def test_too_much_content_is_refused(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_git_files, "MOST_BYTES", 3 * 1024**2)
     commit = repository.commit({"a": b"x" * 1024**2, "b": b"y" * 2 * 1024**2, "c": b"z"})
@@ -199,6 +212,12 @@ def test_names_of_any_bytes_are_shown_as_text(repository: Repository) -> None:
     commit = repository.commit({f"d/{name}": "1\n"})
     _, text = refused(repository, commit, "d", ["x"])
     assert text.isprintable() and "a?[31m??" in text
+
+
+def test_only_a_commit_has_a_top(repository: Repository) -> None:
+    repository.commit({"a": "tree 1\n"})
+    with Objects(str(repository.folder / ".git")) as objects, pytest.raises(DamagedError):
+        objects.top(repository.git("rev-parse", "HEAD:a"))
 
 
 def loose(repository: Repository, identity: str) -> Path:
