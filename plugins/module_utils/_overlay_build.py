@@ -169,9 +169,11 @@ class Builder:
             words += ["--label", f"{name}={value}"]
         status, output, errors = self._docker.attempt(*words, directory, environment=BUILD_ENVIRONMENT)
         if status != 0:
-            raise _overlay.OverlayError(
-                f"building it on {overlay.base} failed; docker's last words:\n{last_words_of_build(output, errors)}"
-            )
+            said = last_words_of_build(output, errors)
+            remedy = ""
+            if "max depth exceeded" in said:
+                remedy = ". Each file and each command is a layer of its own on the base's, of which docker takes no more: bring fewer"
+            raise _overlay.OverlayError(f"building it on {overlay.base} failed{remedy}; docker's last words:\n{said}")
 
     def _prove(self, directory: str, sha256: str) -> _nccl.Nccl:
         """Copy the library out of the candidate, which has all layers, and read it."""

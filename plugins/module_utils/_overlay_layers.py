@@ -6,9 +6,9 @@
 
 """What goes into an overlay beside NCCL, in order: files, variables, commands.
 
-A user writes `{file, target, mode}`, `{environment: {NAME: text}}` or `{run: [command, ...]}`. Everything else works on what `normalized`
-makes of these, in which a file is named by its content, so that equal lists mean equal layers and a changed file gives the overlay another
-key.
+A user writes `{file, target, mode}`, `{environment: {NAME: text}}`, `{run: [command, ...]}` or `{git, revision, folder, files, target}`.
+Everything else works on what `normalized` makes of these, in which a file is named by its content, so that equal lists mean equal layers
+and a changed file gives the overlay another key. A layer of `git` has been made file layers before, on the controller.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ import posixpath
 import re
 import typing as t
 
-KINDS = ("file", "environment", "run")
-_KEYS = {"file": ("file", "target", "mode"), "environment": ("environment",), "run": ("run",)}
+from . import _git_layer
+
+KINDS = ("file", "environment", "run", "git")
+_KEYS = {"file": ("file", "target", "mode"), "environment": ("environment",), "run": ("run",), "git": _git_layer.KEYS}
 # Words of a Dockerfile, in which `$` and a backslash mean something.
 _TARGET = re.compile(r"/[A-Za-z0-9._+@/-]*[A-Za-z0-9._+@-]")
 _MODE = re.compile(r"0?[0-7]{3}")
@@ -34,14 +36,15 @@ Layer = t.Mapping[str, t.Any]
 def problems(layers: t.Any, where: str) -> list[str]:
     """Everything that is wrong with what a user wrote, one sentence each. `where` is what the list is called, such as `layers`."""
     if not isinstance(layers, list):
-        return [f"{where}: found {layers!r}, wanted a list"]
+        return [f"{where}: found {_git_layer.shown(layers)}, wanted a list"]
     found = []
     for number, layer in enumerate(layers):
         place = f"{where}[{number}]"
         kinds = [kind for kind in KINDS if isinstance(layer, dict) and kind in layer]
         if len(kinds) != 1:
-            shown = ", ".join(map(str, layer)) if isinstance(layer, dict) else repr(layer)
-            found.append(f"{place}: found {shown or 'nothing'}, wanted one of file (with target), environment, run")
+            shown = ", ".join(map(str, layer)) if isinstance(layer, dict) else _git_layer.shown(layer)
+            wanted = "one of file (with target), environment, run, git (with revision, target)"
+            found.append(f"{place}: found {shown or 'nothing'}, wanted {wanted}")
             continue
         kind = kinds[0]
         found += [
@@ -49,6 +52,8 @@ def problems(layers: t.Any, where: str) -> list[str]:
         ]
         if kind == "file":
             found += _file_problems(layer, place)
+        elif kind == "git":
+            found += [*_git_layer.problems(layer, place), *_folder_problems(layer.get("target"), place)]
         else:
             found += {"environment": _environment_problems, "run": _run_problems}[kind](layer[kind], f"{place}.{kind}")
     return found
@@ -64,7 +69,7 @@ def normalized_problems(layers: t.Sequence[Layer], where: str) -> list[str]:
         elif layer["kind"] == "run":
             found += _run_problems(layer["lines"], f"{place}.lines")
         else:
-            found += [*_target_problems(layer["target"], place), *_mode_problems(layer["mode"], place)]
+            found += [*target_problems(layer["target"], place), *_mode_problems(layer["mode"], place)]
             if not _SHA256.fullmatch(layer["sha256"]):
                 found.append(f"{place}.sha256: found {layer['sha256']!r}, wanted 64 hex digits in lower case")
     return found
@@ -99,6 +104,29 @@ def lasting_files(layers: t.Sequence[Layer]) -> list[tuple[int, Layer]]:
     return list(last.values())
 
 
+def clash_problems(placed: t.Sequence[tuple[str, Layer]]) -> list[str]:
+    """Files of one list that are in each other's place, one sentence each.
+
+    `placed` are file layers with what names each of them in a message, such as `layers[2].git`.
+    """
+    found = []
+    owners: dict[str, str] = {}
+    for place, layer in placed:
+        if layer["target"] in owners:
+            found.append(
+                f"{place}: found {layer['target']}, which {owners[layer['target']]} has too; wanted one source for each file; "
+                "leave it out of one of the two"
+            )
+        owners.setdefault(layer["target"], place)
+    for target, place in owners.items():
+        above = posixpath.dirname(target)
+        while above != "/":
+            if above in owners:
+                found.append(f"{place}: found {target}, but {owners[above]} has {above} as a file, wanted a folder; correct one target")
+            above = posixpath.dirname(above)
+    return found
+
+
 def instructions(layers: t.Sequence[Layer], user: str) -> list[str]:
     """The lines of the Dockerfile. `user` is the base image's own user, which is put back after commands have been run as root."""
     lines: list[str] = []
@@ -130,12 +158,18 @@ def description(layers: t.Sequence[Layer]) -> list[str]:
 def _file_problems(layer: Layer, place: str) -> list[str]:
     file = layer["file"]
     found = [] if isinstance(file, str) and file else [f"{place}.file: found {file!r}, wanted the path of a file"]
-    return [*found, *_target_problems(layer.get("target"), place), *_mode_problems(layer.get("mode", "0644"), place)]
+    return [*found, *target_problems(layer.get("target"), place), *_mode_problems(layer.get("mode", "0644"), place)]
 
 
-def _target_problems(target: t.Any, place: str) -> list[str]:
+def _folder_problems(target: t.Any, place: str) -> list[str]:
+    """What is wrong with the folder in the image into which a layer's files go."""
+    return [] if target == "/" else target_problems(target, place, "a folder")
+
+
+def target_problems(target: t.Any, place: str, what: str = "a file") -> list[str]:
+    """What is wrong with a path in the image, one sentence each; `what` it is the path of."""
     if not isinstance(target, str) or not _TARGET.fullmatch(target) or posixpath.normpath(target) != target:
-        return [f"{place}.target: found {target!r}, wanted the absolute path of a file in the image, of letters, digits and . _ + @ - /"]
+        return [f"{place}.target: found {target!r}, wanted the absolute path of {what} in the image, of letters, digits and . _ + @ - /"]
     if f"{target}/".startswith(f"{OWN}/"):
         return [f"{place}.target: found {target}, but {OWN} and what is below is the overlay's own; put NCCL there with nccl.version"]
     return []

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar
+from ansible.template import Templar, trust_as_template
 from packaging.utils import parse_wheel_filename
 
 from ansible_collections.dgx_spark.vllm.plugins.module_utils import _overlay_layers
@@ -120,6 +120,55 @@ def test_files_of_a_linked_recipe_are_beside_the_link(tmp_path: Path, monkeypatc
 def test_files_of_layers_are_roots_alone() -> None:
     folder, files = (task for task in loaded("tasks/files.yml") if "layers" in task["name"])
     assert (folder["ansible.builtin.file"]["mode"], files["ansible.builtin.copy"]["mode"]) == ("0700", "0600")
+
+
+ORIGIN = {"repository": "https://forge/r", "revision": "1" * 40}
+GIT_FILES = [
+    {"kind": "file", "target": f"/v/{name}", "mode": "0644", "sha256": sha256, "source": f"/c/{sha256}", "origin": {**ORIGIN, "path": name}}
+    for name, sha256 in (("a", "0" * 64), ("b", "1" * 64), ("c", "0" * 64))
+]
+
+
+def of_layers(expression: str, *layers: dict[str, Any]) -> Any:
+    given = {"__image_recipe_layers": list(layers[:1]), "__image_own_layers": list(layers[1:]), "image_layers": []}
+    return templar(**given).template(trust_as_template(expression))
+
+
+def test_where_a_file_comes_from_is_not_part_of_what_it_is() -> None:
+    found = of_layers("{{ __image_layer_content }}", *GIT_FILES, {"kind": "run", "lines": ["true"]})
+    assert found[:-1] == [{key: layer[key] for key in ("kind", "target", "mode", "sha256")} for layer in GIT_FILES]
+    assert found[-1] == {"kind": "run", "lines": ["true"]}
+    assert of_layers("{{ __image_specification.layers }}", *GIT_FILES) == found[:-1]
+
+
+def test_files_of_the_same_content_are_copied_once() -> None:
+    assert [layer["target"] for layer in of_layers("{{ __image_files }}", *GIT_FILES)] == ["/v/a", "/v/b"]
+    assert of_layers("{{ __image_brings }}", *GIT_FILES) is True
+
+
+def test_commits_that_files_come_from_are_labels_of_the_image_and_told() -> None:
+    other = {**GIT_FILES[0], "origin": {**ORIGIN, "revision": "2" * 40, "path": "a"}}
+    own = {"kind": "file", "target": "/v/d", "mode": "0644", "sha256": "3" * 64, "source": "/d"}
+    assert of_layers("{{ __image_revisions }}", *GIT_FILES, own, other) == [f"https://forge/r@{'1' * 40}", f"https://forge/r@{'2' * 40}"]
+    assert of_layers("{{ __image_revisions }}", own) == []
+    tasks = loaded("tasks/overlay.yml")
+    module = next(task for task in tasks if task["name"].startswith("overlay | Look"))["dgx_spark.vllm.overlay_image"]
+    assert of_layers(module["labels"], *GIT_FILES) == {"dgx-spark.layer-revisions": f"https://forge/r@{'1' * 40}"}
+    assert of_layers(module["labels"], own) == {}
+    told = next(task for task in tasks if "ansible.builtin.set_fact" in task)["ansible.builtin.set_fact"]["image_result"]
+    assert told["layer_revisions"] == "{{ __image_revisions }}"
+
+
+def test_layers_are_read_before_any_node_is_asked_or_changed() -> None:
+    play = DataLoader().load_from_file(str(ROLE.parents[1] / "playbooks" / "deploy_dsv4.yml"))[-1]
+    assert [task["ansible.builtin.import_role"] for task in play["pre_tasks"]] == [{"name": "dgx_spark.vllm.image", "tasks_from": "layers"}]
+    assert loaded("tasks/base.yml")[0]["ansible.builtin.include_tasks"] == "layers.yml"
+    (task,) = loaded("tasks/layers.yml")
+    assert set(task) == {"name", "ansible.builtin.set_fact", "vars"}
+    for query in task["ansible.builtin.set_fact"].values():
+        assert "**__git" in query
+    assert templar(image_git_cache="/c").template(task["vars"]["__git"]) == {"cache": "/c"}
+    assert templar().template(task["vars"]["__name"]) == "recipe r: layers"
 
 
 def test_teardown_finds_overlays_by_their_tags_and_by_the_containers_of_a_killed_build() -> None:

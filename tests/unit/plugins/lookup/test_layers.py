@@ -54,3 +54,11 @@ def test_a_mistake_is_an_error_of_the_lookup(folder: str, entry: dict[str, t.Any
     with pytest.raises(AnsibleLookupError) as error:
         layers.read([entry], folder if inside else None, "image_layers")
     assert text in str(error.value)
+
+
+def test_two_files_in_one_place_are_refused(folder: str) -> None:
+    with pytest.raises(AnsibleLookupError) as error:
+        layers.read(
+            [{"file": "fallbacks.py", "target": TARGET}, {"run": ["true"]}, {"file": "fallbacks.py", "target": TARGET}], folder, "x"
+        )
+    assert str(error.value).startswith(f"x[2].file: found {TARGET}, which x[0].file has too; wanted one source for each file")

@@ -31,7 +31,7 @@ def test_each_kind_of_layer_is_taken() -> None:
 @pytest.mark.parametrize(
     ("layer", "text"),
     [
-        ("x", "layers[0]: found 'x', wanted one of file (with target), environment, run"),
+        ("x", "layers[0]: found 'x', wanted one of file (with target), environment, run, git (with revision, target)"),
         ({}, "layers[0]: found nothing, wanted one of"),
         ({"copy": "a"}, "layers[0]: found copy, wanted one of"),
         ({**FILE, "run": ["true"]}, "layers[0]: found file, target, run, wanted one of"),

@@ -102,6 +102,14 @@ def test_layers_are_built_upon_nccl_in_their_order(docker: FakeDocker, wheel: t.
     assert docker.modes[0][name] == 0o755
 
 
+def test_more_layers_than_docker_takes_are_told_with_what_to_do(docker: FakeDocker, wheel: t.Callable[..., str], files: Path) -> None:
+    docker.failures["build"] = "Step 126/131 : COPY\nmax depth exceeded\n"
+    result = run(docker, wheel=wheel("2.30.4"), layers=LAYERS, layer_files=str(files))
+    assert result["failed"]
+    assert "building it on base:1 failed. Each file and each command is a layer of its own on the base's" in result["msg"]
+    assert "bring fewer; docker's last words:\n" in result["msg"] and result["msg"].endswith("max depth exceeded")
+
+
 @pytest.mark.parametrize("version", ["2.28.9", "2.30.4"])
 def test_layer_that_replaces_the_library_is_told_by_the_proof(
     docker: FakeDocker, wheel: t.Callable[..., str], files: Path, version: str
