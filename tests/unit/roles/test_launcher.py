@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.dgx_spark.vllm.plugins.module_utils import _gid, _roce
+from ansible_collections.dgx_spark.vllm.plugins.module_utils import _docker_run, _gid, _roce
 
 SOURCE = Path(__file__).parents[3] / "roles" / "serve" / "files" / "launch.py"
 LAUNCH = {
@@ -54,7 +54,7 @@ def device(**change: Any) -> dict[str, Any]:
 @pytest.fixture
 def launcher(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     package = types.ModuleType("dgx_spark_vllm")
-    package._gid, package._roce = _gid, _roce  # type: ignore[attr-defined]
+    package._docker_run, package._gid, package._roce = _docker_run, _gid, _roce  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "dgx_spark_vllm", package)
     spec = importlib.util.spec_from_file_location("launch", SOURCE)
     assert spec and spec.loader
