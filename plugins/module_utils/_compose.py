@@ -39,7 +39,9 @@ def service(words: t.Sequence[str]) -> Service:
     made: Service = {"image": image}
     for option, value in options:
         if option not in _OPTIONS:
-            raise ComposeError(f"docker run {option} {value}: there are no words for this option in a Compose file; known: {', '.join(_OPTIONS)}")
+            raise ComposeError(
+                f"docker run {option} {value}: there are no words for this option in a Compose file; known: {', '.join(_OPTIONS)}"
+            )
         _OPTIONS[option](made, value)
     # Never by Compose: one rank must not come back without the others.
     return t.cast("Service", _doubled({**made, "restart": "no", "command": command}))

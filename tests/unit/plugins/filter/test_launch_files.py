@@ -116,7 +116,9 @@ def test_the_script_has_one_option_a_line() -> None:
 
 
 def test_a_shell_hands_every_word_to_docker_as_it_is_and_takes_away_what_is_to_be_removed(bench: Any) -> None:
-    rendered = render("bob", extra_arguments={"odd": AWKWARD, "json": {"a": [AWKWARD]}, "empty-list": []}, extra_environment={"ODD": AWKWARD})
+    rendered = render(
+        "bob", extra_arguments={"odd": AWKWARD, "json": {"a": [AWKWARD]}, "empty-list": []}, extra_environment={"ODD": AWKWARD}
+    )
     files = launch_files(rendered, "bob", plan_of("bob"))
     done, seen = bench(files, HOST_IP="10.0.0.1", NCCL_IB_ADDR_RANGE="10.0.0.0/8", ODD="mine")
     assert (done.returncode, done.stderr) == (0, "")
@@ -135,7 +137,9 @@ def test_without_the_file_of_secrets_nothing_is_started_and_the_line_says_what_t
 
 @pytest.mark.parametrize("host", ["ada", "bob"])
 @pytest.mark.parametrize(("gpu", "device"), [("gpus", "gpu"), ("cdi", "gpu"), ("runtime", "gpu"), (None, "cpu")])
-@pytest.mark.parametrize("extra", [{}, {"extra_arguments": {"odd": AWKWARD}, "extra_environment": {"ODD": AWKWARD, "EXPONENT": "1e3", "NO": "no"}}])
+@pytest.mark.parametrize(
+    "extra", [{}, {"extra_arguments": {"odd": AWKWARD}, "extra_environment": {"ODD": AWKWARD, "EXPONENT": "1e3", "NO": "no"}}]
+)
 def test_the_compose_file_describes_the_same_container(host: str, gpu: Any, device: str, extra: dict[str, Any]) -> None:
     rendered = render(host, recipe={**RECIPE, "device": device}, gpu=gpu, **extra)
     files = launch_files(rendered, host, plan_of(host))
@@ -165,7 +169,7 @@ def test_an_image_that_is_not_there_is_said_and_one_that_is_there_is_not() -> No
 
 def test_what_compose_has_no_words_for_is_named() -> None:
     rendered = render(recipe={**RECIPE, "container": {**RECIPE["container"], "ulimits": {"memlock": "unlimited"}}})
-    with pytest.raises(AnsibleFilterError, match="ada: recipe dsv4-flash-b12x-1m can't be written .* ulimit memlock: found 'unlimited'"):
+    with pytest.raises(AnsibleFilterError, match=r"ada: recipe dsv4-flash-b12x-1m can't be written .* ulimit memlock: found 'unlimited'"):
         launch_files(rendered, "ada", plan_of("ada"))
     odd = copy.deepcopy(render())
     odd["launch"]["docker_options"] += ["--shm-size", "16g"]
@@ -180,7 +184,10 @@ ONE_LINE = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc"))
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0")), max_size=4), st.dictionaries(st.from_regex(r"[A-Z]{2,8}", fullmatch=True), ONE_LINE, max_size=4))
+@given(
+    st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0")), max_size=4),
+    st.dictionaries(st.from_regex(r"[A-Z]{2,8}", fullmatch=True), ONE_LINE, max_size=4),
+)
 def test_any_words_and_any_variables_survive_both_files(command: list[str], environment: dict[str, str]) -> None:
     rendered = copy.deepcopy(render())
     rendered["launch"]["command"] += command
