@@ -54,7 +54,7 @@ def export(tmp_path: Path) -> Export:
             "ANSIBLE_PIPELINING": "1",
             "PWD": str(tmp_path),
         }
-        command = [Path(sys.executable).with_name("ansible-playbook"), "-i", tmp_path / "hosts.yml", tmp_path / "play.yml", *words]
+        command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", f"{tmp_path}/hosts.yml", f"{tmp_path}/play.yml", *words]
         done = subprocess.run(command, cwd=tmp_path, env=environment, check=False, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
         recap = done.stdout[done.stdout.index("PLAY RECAP") :].splitlines()[1:]
