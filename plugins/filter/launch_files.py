@@ -34,7 +34,12 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-_Dumper.add_representer(_Quoted, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", str(text), style="'"))
+def _represent(dumper: _Dumper, text: _Quoted) -> yaml.ScalarNode:
+    # Between single quotes a line break of any alphabet would be read as a space.
+    return dumper.represent_scalar("tag:yaml.org,2002:str", str(text), style="'" if text.isprintable() else '"')
+
+
+_Dumper.add_representer(_Quoted, _represent)
 
 
 def launch_files(rendered: dict[str, t.Any], host: str, env: dict[str, str], image_there: bool = True) -> dict[str, str]:

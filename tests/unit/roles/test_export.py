@@ -109,3 +109,13 @@ def test_an_image_that_no_node_has_is_said_in_the_usual_folder_beside_the_caller
     files = content(tmp_path / "rendered" / RECIPE)
     assert "**The recipe's image was on no node yet.**" in files["README.md"][1] and "| not there yet |" in files["README.md"][1]
     assert "The image was not on bob when this was written" in files["bob/compose.yaml"][1]
+
+
+def test_only_what_writes_on_the_controller_is_outside_of_check_mode() -> None:
+    (play,) = yaml.safe_load(last_play())
+    look, write = play["tasks"]
+    assert look["check_mode"] is True and [task["ansible.builtin.include_role"]["tasks_from"] for task in look["block"]] == ["needs"]
+    assert write["ansible.builtin.include_role"]["tasks_from"] == "export"
+    tasks = yaml.safe_load((ROOT / "roles" / "serve" / "tasks" / "export.yml").read_text())
+    elsewhere = [task["name"] for task in tasks if (task.get("delegate_to"), task.get("become")) != ("localhost", False)]
+    assert elsewhere == ["export | Say where it is"]

@@ -18,7 +18,7 @@ import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
 from ansible.plugins.filter.core import to_nice_json
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.dgx_spark.vllm.plugins.filter.launch_files import FilterModule
@@ -117,13 +117,15 @@ def test_the_script_has_one_option_a_line() -> None:
 
 def test_a_shell_hands_every_word_to_docker_as_it_is_and_takes_away_what_is_to_be_removed(bench: Any) -> None:
     rendered = render(
-        "bob", extra_arguments={"odd": AWKWARD, "json": {"a": [AWKWARD]}, "empty-list": []}, extra_environment={"ODD": AWKWARD}
+        "bob",
+        extra_arguments={"odd": AWKWARD, "dash": f"-{AWKWARD}", "json": {"a": [AWKWARD]}, "empty-list": []},
+        extra_environment={"ODD": AWKWARD},
     )
     files = launch_files(rendered, "bob", plan_of("bob"))
     done, seen = bench(files, HOST_IP="10.0.0.1", NCCL_IB_ADDR_RANGE="10.0.0.0/8", ODD="mine")
     assert (done.returncode, done.stderr) == (0, "")
     assert seen["words"] == words_of_script(files["docker-run.sh"])
-    assert seen["words"][seen["words"].index("--odd") + 1] == AWKWARD
+    assert seen["words"][seen["words"].index("--odd") + 1] == AWKWARD and f"-{AWKWARD}" in seen["words"]
     assert json.loads(seen["words"][seen["words"].index("--json") + 1]) == {"a": [AWKWARD]}
     assert "HOST_IP" not in seen["env"] and "NCCL_IB_ADDR_RANGE" not in seen["env"] and seen["env"]["ODD"] == "mine"
 
@@ -141,7 +143,8 @@ def test_without_the_file_of_secrets_nothing_is_started_and_the_line_says_what_t
     "extra", [{}, {"extra_arguments": {"odd": AWKWARD}, "extra_environment": {"ODD": AWKWARD, "EXPONENT": "1e3", "NO": "no"}}]
 )
 def test_the_compose_file_describes_the_same_container(host: str, gpu: Any, device: str, extra: dict[str, Any]) -> None:
-    rendered = render(host, recipe={**RECIPE, "device": device}, gpu=gpu, **extra)
+    container = {**RECIPE["container"], "ulimits": {**RECIPE["container"]["ulimits"], "nofile": "1024:4096"}}
+    rendered = render(host, recipe={**RECIPE, "device": device, "container": container}, gpu=gpu, **extra)
     files = launch_files(rendered, host, plan_of(host))
     assert service_of(files["compose.yaml"]) == container_of(words_of_script(files["docker-run.sh"]), files["static.env"])
 
@@ -184,6 +187,7 @@ ONE_LINE = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc"))
 
 
 @settings(max_examples=100, deadline=None)
+@example(["\x85", "\u2028 a\n\n  b\r", "\t", "\ufeff", ""], {"SPARKLES": "\u2728 \U0001f600"})
 @given(
     st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0")), max_size=4),
     st.dictionaries(st.from_regex(r"[A-Z]{2,8}", fullmatch=True), ONE_LINE, max_size=4),
