@@ -79,7 +79,7 @@ def render(
     `host_files`: SHA-256 (hex) of each file that the recipe mounts where a node has it, by its path on the host; null where it has not.
 
     Returns `argv_common`, `argv_rank`, `entrypoint`, `env`, `env_unset`, `mounts`, `hash` (equal on every rank, or the launch must not
-    happen), `launch` (the content of launch.json), `static_env` (the content of static.env).
+    happen), `launch` (what is in launch.json), `launch_json` and `static_env` (the texts of launch.json and static.env).
     """
     node = plan["nodes"].get(host)
     if node is None:
@@ -156,6 +156,7 @@ def render(
         "mounts": mounts,
         "hash": launch["hash"],
         "launch": launch,
+        "launch_json": json.dumps(launch, indent=4, sort_keys=True) + "\n",
         "static_env": static_env,
     }
 

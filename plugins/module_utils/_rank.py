@@ -12,10 +12,10 @@ import json
 import re
 import typing as t
 
+from ._docker_run import LAUNCH_LABEL
 from ._readiness import epoch, iso
 from ._unit import UNKNOWN, parse_container, parse_show
 
-LAUNCH_LABEL = "dgx-spark.launch"
 _INSTANCE = re.compile(r"vllm@([^@/]+)\.service")
 
 

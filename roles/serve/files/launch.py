@@ -19,7 +19,7 @@ import subprocess
 import sys
 import time
 
-from dgx_spark_vllm import _gid, _roce
+from dgx_spark_vllm import _docker_run, _gid, _roce
 
 CONFIGURATION = "/etc/dgx-spark"
 RUNTIME = "/run/dgx-spark"
@@ -138,19 +138,6 @@ def planned_image(launch: dict) -> str:
     raise LaunchFailed(f"image {name} ({planned or 'of any id'}) can't be used: {problem}; {remedy}", UNAVAILABLE)
 
 
-def run_command(launch: dict, image: str, live: str, unset: list) -> list:
-    """The words of `docker run`.  `-e NAME` without a value, NAME being absent from our environment, removes what the image bakes in."""
-    configuration = f"{CONFIGURATION}/{launch['recipe']}"
-    words = [DOCKER, "run", "--name", launch["container"], "--label", f"dgx-spark.launch={launch['launch_hash']}"]
-    words += ["--label", f"dgx-spark.recipe={launch['recipe']}", "--log-driver", "local", "--log-opt", "max-size=20m"]
-    words += ["--stop-timeout", str(launch["stop_seconds"]), "--pull", "never", *launch["docker_options"]]
-    for path in (f"{configuration}/static.env", f"{configuration}/secret.env", live):
-        words += ["--env-file", path]
-    for name in unset:
-        words += ["--env", name]
-    return [*words, "--entrypoint", launch["entrypoint"], image, *launch["command"]]
-
-
 def start(recipe: str) -> None:
     launch = read_launch(recipe)
     choice = _gid.choose(wait_for_rails(launch))
@@ -158,11 +145,13 @@ def start(recipe: str) -> None:
         raise LaunchFailed(f"no GID setting fits all rails: {choice.error}", UNUSABLE)
     image = planned_image(launch)
     live = write_live(recipe, choice.env)
-    unset = sorted((set(launch["env_unset"]) | set(choice.env_unset)) - set(choice.env))
+    unset = _docker_run.removed(launch, choice.env)
+    configuration = f"{CONFIGURATION}/{recipe}"
+    env_files = [f"{configuration}/static.env", f"{configuration}/secret.env", live]
     remove(launch)
     print(f"launcher: {socket.gethostname()} rank {launch['rank']}: {choice.reason}", flush=True)
     environment = {name: value for name, value in os.environ.items() if name not in unset}
-    os.execve(DOCKER, run_command(launch, image, live, unset), environment)
+    os.execve(DOCKER, [DOCKER, *_docker_run.words(launch, image, env_files, unset)], environment)
 
 
 def stop(recipe: str) -> None:

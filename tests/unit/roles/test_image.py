@@ -117,6 +117,21 @@ def test_files_of_a_linked_recipe_are_beside_the_link(tmp_path: Path, monkeypatc
     assert variables.template(loaded("vars/main.yml")["__image_recipe_folder"]) == str(tmp_path / "mine")
 
 
+@pytest.mark.parametrize(
+    ("own", "ids", "base"),
+    [
+        ("sha256:1", {"a": "sha256:1", "b": None}, "sha256:1"),
+        (None, {"a": None, "b": "sha256:1"}, "sha256:1"),
+        (None, {"a": None}, "not pulled yet"),
+    ],
+)
+def test_a_node_that_would_pull_the_image_gets_the_key_of_those_that_have_it(own: Any, ids: dict[str, Any], base: str) -> None:
+    task = next(task for task in loaded("tasks/base.yml") if "image_key" in task.get("ansible.builtin.set_fact", {}))
+    expression = task["ansible.builtin.set_fact"]["image_key"].split(" | dgx_spark")[0] + " }}"
+    given = {"__image_base": {"id": own}, "__image_ids": ids, **task["vars"]}
+    assert templar(**given).template(trust_as_template(str(expression))) == base
+
+
 def test_files_of_layers_are_roots_alone() -> None:
     folder, files = (task for task in loaded("tasks/files.yml") if "layers" in task["name"])
     assert (folder["ansible.builtin.file"]["mode"], files["ansible.builtin.copy"]["mode"]) == ("0700", "0600")

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shlex
+import shutil
+import subprocess
 import sys
 import types
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from ansible_collections.dgx_spark.vllm.plugins.module_utils import _gid, _roce
+from ansible_collections.dgx_spark.vllm.plugins.filter.launch_files import launch_files
+from ansible_collections.dgx_spark.vllm.plugins.module_utils import _docker_run, _gid, _roce
 
 SOURCE = Path(__file__).parents[3] / "roles" / "serve" / "files" / "launch.py"
 LAUNCH = {
@@ -54,7 +59,7 @@ def device(**change: Any) -> dict[str, Any]:
 @pytest.fixture
 def launcher(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     package = types.ModuleType("dgx_spark_vllm")
-    package._gid, package._roce = _gid, _roce  # type: ignore[attr-defined]
+    package._docker_run, package._gid, package._roce = _docker_run, _gid, _roce  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "dgx_spark_vllm", package)
     spec = importlib.util.spec_from_file_location("launch", SOURCE)
     assert spec and spec.loader
@@ -204,3 +209,31 @@ def test_a_docker_that_does_not_answer_is_not_taken_for_a_missing_image(launcher
     with pytest.raises(launcher.LaunchFailed) as failed:
         launcher.planned_image(LAUNCH)
     assert "see systemctl status docker" in str(failed.value) and "deploy" not in str(failed.value)
+
+
+def test_the_script_for_people_runs_what_the_launcher_runs(launcher: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    seen: list[list[str]] = []
+    monkeypatch.setattr(launcher, "observe", lambda: {"devices": [device()], "interfaces": []})
+    monkeypatch.setattr(launcher.os, "execve", lambda path, words, environment: seen.append(words))
+    assert launcher.main(["start", "r"]) == 0
+    rendered = {"launch": LAUNCH, "launch_json": "", "static_env": "", "env": {}}
+    text = launch_files(rendered, "bob", {})["docker-run.sh"]
+    written = shlex.split(text[text.index("exec docker") :].replace(" \\\n  ", " "))[1:]
+
+    def without_env_files(words: list[str]) -> list[str]:
+        return [word for before, word in zip(["", *words], words) if "--env-file" not in (before, word)]
+
+    assert without_env_files(written)[1:] == without_env_files(seen[0])[1:]
+    assert [Path(word).name for word in seen[0] if word.endswith(".env")] == ["static.env", "secret.env", "live.env"]
+    assert [word for word in written if word.endswith(".env")] == ["static.env", "secret.env"]
+
+
+def test_the_launcher_starts_with_what_is_installed_beside_it(tmp_path: Path) -> None:
+    role = SOURCE.parents[1]
+    package = tmp_path / "dgx_spark_vllm"
+    package.mkdir()
+    for name in yaml.safe_load((role / "vars" / "main.yml").read_text())["__serve_utils_needed"]:
+        shutil.copy(role.parents[1] / "plugins" / "module_utils" / name, package)
+    shutil.copy(SOURCE, tmp_path)
+    done = subprocess.run([sys.executable, "-ES", tmp_path / "launch.py"], check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (64, "usage: launch.py start|stop RECIPE\n")
