@@ -35,7 +35,7 @@ def judge(images: t.Mapping[str, Image], recipe: t.Mapping[str, t.Any], digest: 
             remedy = f"{IDS['image.entrypoint-unknown'].remedy} (recipe {recipe['name']})"
             found.append(_finding("image.entrypoint-unknown", host, *_halves(str(error), image["name"]), remedy))
         if digest and image["verified"] is False:
-            what = f"image {image['name']} ({image['id']}), which no registry's digest is known of"
+            what = f"image {image['name']} ({image['id']}), of which this node knows no digest"
             found.append(_finding("image.digest-unverified", host, what, f"the one of {digest}", IDS["image.digest-unverified"].remedy))
     return {"findings": found, "commands": commands}
 

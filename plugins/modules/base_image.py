@@ -194,8 +194,7 @@ def obtain(module: AnsibleModule, docker: Docker) -> tuple[bool, str, t.Optional
         if pull != "always":
             module.fail_json(
                 msg=f"image {name} on this node is {' and '.join(before['RepoDigests'])}, wanted {by_digest(name, digest)}; "
-                "pull it (image_pull: always; of the module, pull=always), or give the digest of the image that is wanted",
-                **facts_of(name, digest, reference, before),
+                "pull it (image_pull: always; of the module, pull=always), or give the digest of the image that is wanted"
             )
         if module.check_mode:
             return True, by_digest(name, digest), None

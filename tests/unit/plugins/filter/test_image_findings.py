@@ -59,7 +59,7 @@ def test_an_image_that_no_node_has_is_not_guessed_at() -> None:
 def test_an_image_whose_digest_nobody_knows_is_a_warning() -> None:
     judged = image_findings({"ada": image(verified=True), "bob": image(verified=False)}, SILENT, digest=DIGEST)
     (line,) = _findings.texts(judged["findings"])
-    assert line.startswith(f"warning image.digest-unverified bob: found image {NAME} (sha256:x), which")
+    assert line.startswith(f"warning image.digest-unverified bob: found image {NAME} (sha256:x), of which")
     assert f"wanted the one of {DIGEST}; remedy: nothing, if you know" in line
 
 
