@@ -43,7 +43,14 @@ def findings(baked: Environment, ours: t.Container[str], unset: t.Container[str]
         "image.variables-kept": [name for name in baked if name not in ours and name not in unset and _TOLD.match(name)],
     }
     return [
-        finding(identifier, IDS[identifier].severity, None, f"{_listing(baked, names)} in image {image}", _WANTED[identifier], IDS[identifier].remedy)
+        finding(
+            identifier,
+            IDS[identifier].severity,
+            None,
+            f"{_listing(baked, names)} in image {image}",
+            _WANTED[identifier],
+            IDS[identifier].remedy,
+        )
         for identifier, names in texts.items()
         if names
     ]

@@ -58,9 +58,13 @@ def problems(image: t.Mapping[str, t.Any]) -> list[str]:
         try:
             decide(image, None)
         except CommandError:
-            found.append(f"image.command is missing; image.entrypoint {shown(image['entrypoint'])} does not say what stands before the model")
+            found.append(
+                f"image.command is missing; image.entrypoint {shown(image['entrypoint'])} does not say what stands before the model"
+            )
     elif _serves([*image["entrypoint"], *image["command"]]) > 1:
-        found.append(f"image.command: found {shown(image['command'])} behind {shown(image['entrypoint'])}, wanted one `serve` in both together")
+        found.append(
+            f"image.command: found {shown(image['command'])} behind {shown(image['entrypoint'])}, wanted one `serve` in both together"
+        )
     return found
 
 
@@ -91,7 +95,9 @@ def shown(words: t.Optional[Words]) -> str:
 def _behind(entrypoint: list[str], before: list[str]) -> Command:
     """The recipe's words behind the image's own ENTRYPOINT."""
     if _serves([*entrypoint, *before]) > 1:
-        raise CommandError(f"ENTRYPOINT {shown(entrypoint)} before the recipe's image.command {shown(before)}, wanted one `serve` in both together")
+        raise CommandError(
+            f"ENTRYPOINT {shown(entrypoint)} before the recipe's image.command {shown(before)}, wanted one `serve` in both together"
+        )
     if entrypoint:
         return Command(entrypoint, before)
     if not before:

@@ -157,7 +157,9 @@ def render(
         "launch": launch,
         "static_env": static_env,
         # Some of these are set on some ranks, or at each start, and on the others removed: nothing of the image's reaches any of them.
-        "findings": _image_baked.findings(baked, {*env, *_gid.NAMES, *_RANK_NAMES}, env_unset, image.get("name") or recipe["image"]["name"]),
+        "findings": _image_baked.findings(
+            baked, {*env, *_gid.NAMES, *_RANK_NAMES}, env_unset, image.get("name") or recipe["image"]["name"]
+        ),
     }
 
 

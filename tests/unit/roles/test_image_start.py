@@ -33,7 +33,13 @@ def role(bases: Any = None, **variables: Any) -> Templar:
     bases = bases or [base(), base()]
     of_hosts = dict(zip(HOSTS, bases))
     hostvars = {host: {"__image_base": found} for host, found in of_hosts.items()}
-    given = {"hostvars": hostvars, "__image_hosts": HOSTS, "inventory_hostname": "spark1", "__image_base": bases[0], "__image_recipe": RECIPE}
+    given = {
+        "hostvars": hostvars,
+        "__image_hosts": HOSTS,
+        "inventory_hostname": "spark1",
+        "__image_base": bases[0],
+        "__image_recipe": RECIPE,
+    }
     # What the variable of that name says, without the collection's filter.
     judged = image_findings(of_hosts, RECIPE, DIGEST)
     given.update({"__image_layers": [], "__image_judged": judged})
@@ -98,7 +104,12 @@ def test_the_other_roles_get_what_was_decided() -> None:
 
 def test_an_image_that_is_not_there_yet_is_told_honestly() -> None:
     absent = base(None)
-    assert handed_on(role([absent, absent])) == {"name": "recipe/image:1", "entrypoint": ["not pulled yet"], "command": [], "environment": {}}
+    assert handed_on(role([absent, absent])) == {
+        "name": "recipe/image:1",
+        "entrypoint": ["not pulled yet"],
+        "command": [],
+        "environment": {},
+    }
 
 
 def test_a_layers_own_variables_are_no_accident_of_the_image() -> None:

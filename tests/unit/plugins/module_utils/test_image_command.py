@@ -97,7 +97,11 @@ def test_the_recipes_command_stands_behind_the_images_entrypoint(own: list[str],
 @pytest.mark.parametrize(
     ("own", "before", "text"),
     [
-        (["vllm", "serve"], ["vllm", "serve"], 'ENTRYPOINT ["vllm", "serve"] before the recipe\'s image.command ["vllm", "serve"], wanted one'),
+        (
+            ["vllm", "serve"],
+            ["vllm", "serve"],
+            'ENTRYPOINT ["vllm", "serve"] before the recipe\'s image.command ["vllm", "serve"], wanted one',
+        ),
         ([], [], "no ENTRYPOINT and no words in the recipe's image.command, wanted"),
     ],
 )

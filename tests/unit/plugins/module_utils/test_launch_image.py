@@ -16,14 +16,46 @@ PLAN = plan({f"spark{n}": observed(spark(n, cage)) for n, cage in enumerate((0, 
 SILENT = {**RECIPE, "image": {"name": RECIPE["image"]["name"]}}
 # What images of the field bake in (Aiden's and bjk110's), and whatever else would place a rank or say where models are.
 MISLEADING = (
-    *("GLOO_SOCKET_IFNAME", "TP_SOCKET_IFNAME", "MN_IF_NAME", "OMPI_MCA_btl_tcp_if_include", "UCX_NET_DEVICES", "VLLM_NCCL_SO_PATH", "LD_PRELOAD"),
+    *(
+        "GLOO_SOCKET_IFNAME",
+        "TP_SOCKET_IFNAME",
+        "MN_IF_NAME",
+        "OMPI_MCA_btl_tcp_if_include",
+        "UCX_NET_DEVICES",
+        "VLLM_NCCL_SO_PATH",
+        "LD_PRELOAD",
+    ),
     *("NCCL_SOCKET_IFNAME", "NCCL_IB_HCA", "NCCL_IB_DISABLE", "NCCL_NET", "NCCL_CROSS_NIC", "NCCL_COMM_ID", "NCCL_CONF_FILE", "NCCL_DEBUG"),
-    *("NCCL_IB_GID_INDEX", "NCCL_IB_ADDR_RANGE", "NCCL_IB_ADDR_FAMILY", "NCCL_IB_ROCE_VERSION_NUM", "NCCL_SOCKET_FAMILY", "NCCL_DEBUG_FILE"),
-    *("NCCL_P2P_DISABLE", "NCCL_SHM_DISABLE", "NCCL_ALGO", "NCCL_PROTO", "NCCL_TOPO_FILE", "NCCL_IB_SUBNET_AWARE_ROUTING", "NCCL_IB_MERGE_NICS"),
+    *(
+        "NCCL_IB_GID_INDEX",
+        "NCCL_IB_ADDR_RANGE",
+        "NCCL_IB_ADDR_FAMILY",
+        "NCCL_IB_ROCE_VERSION_NUM",
+        "NCCL_SOCKET_FAMILY",
+        "NCCL_DEBUG_FILE",
+    ),
+    *(
+        "NCCL_P2P_DISABLE",
+        "NCCL_SHM_DISABLE",
+        "NCCL_ALGO",
+        "NCCL_PROTO",
+        "NCCL_TOPO_FILE",
+        "NCCL_IB_SUBNET_AWARE_ROUTING",
+        "NCCL_IB_MERGE_NICS",
+    ),
     *("GLOO_DEVICE_TRANSPORT", "OMPI_MCA_oob_tcp_if_include", "UCX_TLS", "TORCHELASTIC_USE_AGENT_STORE"),
     *("VLLM_HOST_IP", "HOST_IP", "VLLM_PORT", "VLLM_LOOPBACK_IP", "VLLM_DP_RANK", "VLLM_DP_MASTER_IP", "VLLM_DP_MASTER_PORT"),
     *("VLLM_NIXL_SIDE_CHANNEL_HOST", "VLLM_NIXL_SIDE_CHANNEL_PORT", "NODE_RANK", "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"),
-    *("MASTER_ADDR", "MASTER_PORT", "HEADLESS", "HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "TRANSFORMERS_CACHE", "VLLM_CACHE_ROOT"),
+    *(
+        "MASTER_ADDR",
+        "MASTER_PORT",
+        "HEADLESS",
+        "HF_HOME",
+        "HF_HUB_CACHE",
+        "HUGGINGFACE_HUB_CACHE",
+        "TRANSFORMERS_CACHE",
+        "VLLM_CACHE_ROOT",
+    ),
 )
 MODEL_OF_THE_HUB = {**MODEL, "environment": {"HF_HOME": "/home/ada/hf", "HF_HUB_CACHE": "/home/ada/hf/hub"}}
 

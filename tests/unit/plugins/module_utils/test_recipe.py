@@ -82,7 +82,7 @@ def test_words_that_start_the_image_may_be_left_out(left_out: tuple[str, ...]) -
 
 def test_a_command_can_not_be_left_out_behind_an_entrypoint_that_does_not_say_it() -> None:
     (problem,) = _recipe.problems({**SOUND, "image": {"name": "x", "entrypoint": ["/start.sh"]}}, NAME)
-    assert "image.command is missing; image.entrypoint [\"/start.sh\"] does not say" in problem
+    assert 'image.command is missing; image.entrypoint ["/start.sh"] does not say' in problem
 
 
 @pytest.mark.parametrize(("said", "gpu"), [({}, True), ({"device": "gpu"}, True), ({"device": "cpu"}, False)])
