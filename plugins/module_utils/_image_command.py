@@ -87,6 +87,17 @@ def decide(recipe_image: t.Mapping[str, t.Any], entrypoint: t.Optional[Words]) -
     return found
 
 
+def of_launch(recipe: t.Mapping[str, t.Any], image: t.Mapping[str, t.Any]) -> Command:
+    """The words that were decided for an `image` (`entrypoint`, `command`), or those of a recipe that says all. Raises CommandError without both."""
+    if image.get("entrypoint"):
+        return Command(list(image["entrypoint"]), list(image["command"]))
+    if "entrypoint" in recipe["image"]:
+        return decide(recipe["image"], None)
+    raise CommandError(
+        f"no image.entrypoint, and nothing was decided from the image {recipe['image']['name']}, wanted one of them; run the image role first"
+    )
+
+
 def shown(words: t.Optional[Words]) -> str:
     """Words as a Dockerfile has them."""
     return json.dumps(list(words or []), ensure_ascii=False)

@@ -94,7 +94,10 @@ def render(
     if problems:
         raise LaunchError("\n".join(["serve_extra_arguments and serve_extra_environment do not fit the recipe:", *problems]))
     _refuse_contradictions(recipe, plan["topology"], host, node["env"])
-    words = _words(recipe, image)
+    try:
+        words = _image_command.of_launch(recipe, image)
+    except _image_command.CommandError as error:
+        raise LaunchError(f"recipe {recipe['name']}: {error}") from error
     argv_common = _argv_common(recipe, words.command, plan, model)
     argv_rank = ["--node-rank", str(node["rank"])]
     argv_rank += ["--headless"] if node["rank"] else ["--host", str(api["address"]), "--port", str(api["port"])]
@@ -161,20 +164,6 @@ def render(
             baked, {*env, *_gid.NAMES, *_RANK_NAMES}, env_unset, image.get("name") or recipe["image"]["name"]
         ),
     }
-
-
-def _words(recipe: dict[str, t.Any], image: dict[str, t.Any]) -> _image_command.Command:
-    """By which words the container starts, and which stand before the model."""
-    if image.get("entrypoint"):
-        return _image_command.Command(list(image["entrypoint"]), list(image["command"]))
-    try:
-        if "entrypoint" in recipe["image"]:
-            return _image_command.decide(recipe["image"], None)
-    except _image_command.CommandError as error:
-        raise LaunchError(f"recipe {recipe['name']}: {error}") from error
-    raise LaunchError(
-        f"recipe {recipe['name']} has no image.entrypoint, and nothing was decided from the image {recipe['image']['name']}; run the image role first"
-    )
 
 
 def _refuse_contradictions(recipe: dict[str, t.Any], topology: str, host: str, planned: dict[str, str]) -> None:

@@ -13,7 +13,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 
 from ansible_collections.dgx_spark.vllm.plugins.filter.image_findings import image_findings
-from tests.unit.roles.test_image import loaded
+from tests.unit.roles.test_image import ROLE, loaded
 
 DIGEST, OTHER = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
 RECIPE = {"name": "r", "image": {"name": "recipe/image:1", "digest": DIGEST}}
@@ -62,8 +62,8 @@ def value(name: str, templar: Templar) -> Any:
 )
 def test_an_own_image_does_not_inherit_the_recipes_digest(variables: dict[str, Any], digest: str) -> None:
     assert value("__image_digest", role(**variables)) == digest
-    arguments = loaded("tasks/base.yml")[0]["dgx_spark.vllm.base_image"]
-    assert (arguments["name"], arguments["digest"]) == ("{{ __image_name }}", "{{ __image_digest | default(omit, true) }}")
+    for arguments in (loaded(f"tasks/{name}.yml")[0]["dgx_spark.vllm.base_image"] for name in ("base", "look")):
+        assert (arguments["name"], arguments["digest"]) == ("{{ __image_name }}", "{{ __image_digest | default(omit, true) }}")
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_a_layers_own_variables_are_no_accident_of_the_image() -> None:
 
 def stop() -> dict[str, Any]:
     """The task that shows the findings, and stops for an error."""
-    return next(task["ansible.builtin.assert"] for task in loaded("tasks/base.yml") if "__image_judged" in str(task))
+    return next(task["ansible.builtin.assert"] for task in loaded("tasks/judge.yml") if "__image_judged" in str(task))
 
 
 @pytest.mark.parametrize(
@@ -134,14 +134,36 @@ def stop() -> dict[str, Any]:
 def test_only_an_image_of_which_nothing_is_known_stops_the_deployment(bases: list[dict[str, Any]], passes: bool, silent: bool) -> None:
     assert role(bases).evaluate_conditional(stop()["that"]) is passes
     assert role(bases).template(stop()["quiet"]) is silent
+    assert role(bases, image_state="checked").template(stop()["quiet"]) is True
     assert stop()["fail_msg"] == stop()["success_msg"] == "{{ __image_judged.findings | dgx_spark.vllm.findings_text }}"
 
 
-def test_nothing_is_built_before_that() -> None:
-    names = [str(task) for task in loaded("tasks/base.yml")]
-    assert not any("overlay_image" in name for name in names)
-    outline = [task["ansible.builtin.include_tasks"] for task in loaded("tasks/main.yml")]
-    assert outline.index("base.yml") < outline.index("overlay.yml")
+def included(**variables: Any) -> list[str]:
+    """The files of tasks that the role includes."""
+    conditions = role(**variables)
+    return [
+        task["ansible.builtin.include_tasks"]
+        for task in loaded("tasks/main.yml")
+        if all(map(conditions.evaluate_conditional, task["when"] if isinstance(task["when"], list) else [task["when"]]))
+    ]
+
+
+def test_images_are_judged_before_anything_is_built() -> None:
+    assert included() == ["base.yml", "overlay.yml"]
+    names = [task.get("ansible.builtin.include_tasks") for task in loaded("tasks/base.yml")]
+    assert names.index("judge.yml") == 1
+    assert not any("overlay_image" in str(task) for name in ("base", "judge", "look") for task in loaded(f"tasks/{name}.yml"))
+
+
+def test_a_deployment_looks_at_the_images_before_it_changes_anything() -> None:
+    assert included(image_state="checked") == ["look.yml"]
+    assert included(image_state="checked", image_pull="always") == []
+    look, judge = loaded("tasks/look.yml")
+    assert (look["check_mode"], look["changed_when"], judge["ansible.builtin.include_tasks"]) == (True, False, "judge.yml")
+    (play,) = (play for play in DataLoader().load_from_file(str(ROLE.parents[1] / "playbooks" / "deploy_dsv4.yml")) if "roles" in play)
+    names = [f"{entry['role'].rpartition('.')[2]} {entry.get('vars', {}).get('image_state', '')}".strip() for entry in play["roles"]]
+    assert names[:4] == ["preflight", "discover", "image checked", "model"]
+    assert names.index("image") > names.index("fabric")
 
 
 def test_the_overlay_is_built_on_the_image_that_was_found() -> None:

@@ -146,5 +146,7 @@ def test_a_recipe_that_says_all_needs_no_image() -> None:
 
 
 def test_words_that_nobody_decided_are_not_guessed() -> None:
-    with pytest.raises(_launch.LaunchError, match=r"has no image\.entrypoint, and nothing was decided from the image aidendle94/"):
+    with pytest.raises(
+        _launch.LaunchError, match=r"dsv4-flash-b12x-1m: no image\.entrypoint, and nothing was decided from the image aidendle94/"
+    ):
         render(recipe=SILENT)
