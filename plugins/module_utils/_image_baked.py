@@ -6,8 +6,8 @@
 
 """Which of the variables that an image bakes in reach the process, where neither recipe nor roles set them.
 
-What places a rank (addresses, interfaces, ports, ranks), tunes its network or says where models are is the cluster's to say, so it is taken away.
-The rest stays, because an image may need it, and what vLLM or Hugging Face's libraries read of it is told.
+What places a rank (addresses, interfaces, ports, ranks), tunes its network or says where models are is the cluster's to say, and is taken
+away. The rest stays, because an image may need it, and what vLLM or Hugging Face's libraries read of it is told.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@
 
 """By which words an image starts `vllm serve`: what its ENTRYPOINT already says, and what must stand between that and the model.
 
-The launcher always passes `--entrypoint`, so that Docker forgets the image's own ENTRYPOINT and CMD: what is decided here is all that counts.
+The launcher always passes `--entrypoint`, so that Docker forgets the image's own ENTRYPOINT and CMD: what is decided here is all there is.
 """
 
 from __future__ import annotations
@@ -88,14 +88,13 @@ def decide(recipe_image: t.Mapping[str, t.Any], entrypoint: t.Optional[Words]) -
 
 
 def of_launch(recipe: t.Mapping[str, t.Any], image: t.Mapping[str, t.Any]) -> Command:
-    """The words that were decided for an `image` (`entrypoint`, `command`), or those of a recipe that says all. Raises CommandError without both."""
+    """The words decided for an `image` (`entrypoint`, `command`), else those of a recipe that says all; CommandError without both."""
     if image.get("entrypoint"):
         return Command(list(image["entrypoint"]), list(image["command"]))
     if "entrypoint" in recipe["image"]:
         return decide(recipe["image"], None)
-    raise CommandError(
-        f"no image.entrypoint, and nothing was decided from the image {recipe['image']['name']}, wanted one of them; run the image role first"
-    )
+    name = recipe["image"]["name"]
+    raise CommandError(f"no image.entrypoint, and nothing was decided from the image {name}, wanted one of them; run the image role first")
 
 
 def shown(words: t.Optional[Words]) -> str:

@@ -15,14 +15,14 @@ from ._findings import Finding, finding
 from ._image_ids import IDS
 
 Image = t.Mapping[str, t.Any]
-"""A result of the module base_image: `name`, `id`, `entrypoint`, `verified`; all but the name are None for an image that is not there yet."""
+"""A result of the module base_image: `name`, `id`, `entrypoint`, `verified`; all but the name are None where the image is not there yet."""
 
 
 def judge(images: t.Mapping[str, Image], recipe: t.Mapping[str, t.Any], digest: str = "") -> dict[str, t.Any]:
     """Return `findings`, and `commands` by host: `entrypoint` and `command`, or None where they can't be decided.
 
-    `images` by host; `digest` is what the image is pinned by, if it is. A node without the image, which is in check mode only, is taken to get
-    that of the others; if none has it the entrypoint is a placeholder (`_image_command.UNKNOWN`) unless the recipe says all.
+    `images` by host; `digest` is what the image is pinned by, if it is. A node without the image, which is in check mode only, is taken to
+    get that of the others; if none has it the entrypoint is a placeholder (`_image_command.UNKNOWN`) unless the recipe says all.
     """
     found: list[Finding] = []
     commands: dict[str, t.Optional[dict[str, list[str]]]] = {}

@@ -17,8 +17,10 @@ IDS = {
     ),
     "image.digest-unverified": Meaning(
         "warning",
-        "the image is pinned by digest, and a node's copy has none, because it was built there or carried there by `docker save` and `docker load`",
-        "nothing, if you know where it comes from: that all nodes have the same image is compared in any case; else pull it (image_pull: always)",
+        "the image is pinned by digest, and a node's copy has none of that repository, because it was built there, or carried there by "
+        "`docker save` and `docker load`",
+        "nothing, if you know where it comes from, for that all nodes have the same image is compared in any case; else pull it "
+        "(image_pull: always)",
     ),
     "image.variables-taken-away": Meaning(
         "info",

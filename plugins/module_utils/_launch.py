@@ -71,14 +71,15 @@ def render(
 ) -> dict[str, t.Any]:
     """Render what `host` runs.
 
-    `image`: `reference`, `key`, `id` if the image is there already, `entrypoint` and `command` as decided from it (without them the recipe must
-    say all), `environment`, what the image `name` bakes in.  `model`: `argument` (what vLLM is given), `revision` (or empty),
+    `image`: `reference`, `key`, `id` if the image is there already, `entrypoint` and `command` as decided from it (without them the recipe
+    must say all), `environment`, what the image `name` bakes in.  `model`: `argument` (what vLLM is given), `revision` (or empty),
     `environment`, `mounts` (host paths that appear at the same path in the container, or {source, target, read_only}), `link_targets`
     (folders that the model's links lead to; they appear at the same path), `read_only`.  `caches`: `mounts`, `environment`.
     `api`: `address`, `port`.  `gpu`: `gpus`, `cdi` or `runtime`; for a recipe on the CPU it is not looked at and may be null.
 
     Returns `argv_common`, `argv_rank`, `entrypoint`, `env`, `env_unset`, `mounts`, `hash` (equal on every rank, or the launch must not
-    happen), `launch` (the content of launch.json), `static_env` (the content of static.env), `findings` (what becomes of the image's variables).
+    happen), `launch` (the content of launch.json), `static_env` (the content of static.env), `findings` (what becomes of
+    what the image bakes in).
     """
     node = plan["nodes"].get(host)
     if node is None:

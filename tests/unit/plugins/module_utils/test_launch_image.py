@@ -1,4 +1,4 @@
-"""What of an image reaches the process: by which words it starts, and none of the variables that it bakes in for somebody else's machine."""
+"""What of an image reaches the process: the words that start it, and none of the variables that it bakes in for another machine."""
 
 from __future__ import annotations
 
