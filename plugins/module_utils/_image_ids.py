@@ -12,7 +12,8 @@ from ._findings import Meaning
 IDS = {
     "image.entrypoint-unknown": Meaning(
         "error",
-        "a recipe leaves out `image.entrypoint` or `image.command`, and the image's ENTRYPOINT does not tell how it starts vLLM",
+        "a recipe leaves out `image.entrypoint` or `image.command`, and the image's ENTRYPOINT does not tell how it starts vLLM, or says "
+        "`serve` before a command that says it again",
         "give image.entrypoint and image.command in the recipe: the words that start the program, and what stands before the model",
     ),
     "image.digest-unverified": Meaning(

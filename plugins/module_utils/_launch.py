@@ -20,6 +20,8 @@ from ._overlay import NCCL_PATH
 
 # Recipes of the field give an image's entrypoint its rank in these, beside the arguments.
 _RANK_NAMES = ("NODE_RANK", "MASTER_ADDR", "HEADLESS")
+# What secret.env sets: taking one of these away would take that away.
+_SECRET_NAMES = ("VLLM_API_KEY",)
 _GPU_OPTIONS = {
     "gpus": ["--gpus", "all"],
     "cdi": ["--device", "nvidia.com/gpu=all"],
@@ -107,7 +109,7 @@ def render(
     planned = {name: value for name, value in node["env"].items() if name not in _gid.NAMES}
     env = {**env_common, **model["environment"], **planned, **_rank_environment(node["rank"], plan["master_addr"])}
     baked = image.get("environment") or {}
-    withdrawn = [name for name, value in (extra_environment or {}).items() if value is None and name in baked]
+    withdrawn = [name for name, value in (extra_environment or {}).items() if value is None and name in baked and name not in _SECRET_NAMES]
     env_unset = sorted({*node["env_unset"], *_gid.NAMES, *_RANK_NAMES, *_image_baked.taken_away(baked, env), *withdrawn} - set(env))
     mounts = _mounts(recipe, model, caches)
     common = {

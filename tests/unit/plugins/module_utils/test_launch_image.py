@@ -103,6 +103,10 @@ def test_null_of_a_user_takes_a_variable_of_the_image_away() -> None:
     assert "VLLM_USE_B12X_MHC" not in render(extra_environment={"VLLM_USE_B12X_MHC": None})["env_unset"]
 
 
+def test_null_does_not_take_the_key_of_the_api_away() -> None:
+    assert "VLLM_API_KEY" not in render(image={"environment": {"VLLM_API_KEY": "x"}}, extra_environment={"VLLM_API_KEY": None})["env_unset"]
+
+
 def test_an_image_without_variables_of_its_own_changes_no_launch() -> None:
     aidens = dict.fromkeys(("GLOO_SOCKET_IFNAME", "TP_SOCKET_IFNAME", "MN_IF_NAME", "VLLM_NCCL_SO_PATH", "PATH"), "x")
     assert render(image={"environment": aidens})["launch"] == render()["launch"]
@@ -131,6 +135,11 @@ def test_decided_words_start_the_container_on_every_rank() -> None:
     assert head["launch"]["entrypoint"] == "/opt/nvidia/nvidia_entrypoint.sh"
     assert head["launch"]["command"][:4] == ["-x", "vllm", "serve", MODEL["argument"]]
     assert head["hash"] == worker["hash"] != render(recipe=SILENT, image={"entrypoint": ["vllm", "serve"], "command": []})["hash"]
+
+
+def test_the_program_is_part_of_what_must_be_equal_on_all_ranks() -> None:
+    hashes = [render(recipe=SILENT, image={"entrypoint": [path, "serve"], "command": []})["hash"] for path in ("vllm", "/opt/env/bin/vllm")]
+    assert hashes[0] != hashes[1]
 
 
 def test_an_image_that_serves_by_itself_is_given_the_model_alone() -> None:
