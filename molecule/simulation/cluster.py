@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,8 +59,11 @@ def is_up(client: DockerClient, cluster: Cluster, mark: str) -> bool:
     ) and len(ours) == len(cluster.nodes)
 
 
-def up(path: Path) -> Cluster:
-    """Bring the described cluster up, or find it up, and test it.  SimulationError says what went wrong."""
+def up(path: Path, further: Sequence[str] = ()) -> Cluster:
+    """Bring the described cluster up, or find it up, and test it; `further` are the shapes of images.PLAYED that the nodes get as well.
+
+    SimulationError says what went wrong.
+    """
     began = time.monotonic()
     cluster, client = load(path), images.connect()
     node_image, stand_in = build(client)
@@ -74,6 +78,7 @@ def up(path: Path) -> Cluster:
         with ThreadPoolExecutor(len(cluster.nodes)) as pool:
             list(pool.map(lambda node: nodes.create_node(client, cluster, node, networks, node_image, mark), cluster.nodes))
     equip(client, cluster, stand_in)
+    give_images(cluster, further)
     say("testing: names, carrier, RDMA tree, fabric and who has it, ssh with host keys, inner Docker")
     self_test.check(cluster, str(stand_in.id))
     say(f"{cluster.name} is ready after {time.monotonic() - began:.0f} s")
@@ -98,6 +103,27 @@ def equip(client: DockerClient, cluster: Cluster, stand_in: Image) -> None:
     nodes.saved_image(stand_in, images.STAND_IN_NAME, "stand-in")
     with ThreadPoolExecutor(len(cluster.nodes)) as pool:
         write_known_hosts(pool.map(one, cluster.nodes))
+
+
+def give_images(cluster: Cluster, shapes: Sequence[str]) -> None:
+    """Have these shapes of images.PLAYED, by the names that recipes give them, on all nodes of a cluster that is up but light ones."""
+    client = images.connect()
+    containers = [client.containers.get(node.container) for node in cluster.nodes if not node.light]
+    for shape in shapes:
+        give = partial(nodes.load_image, image=images.played_image(client, shape), name=images.PLAYED[shape], stem=f"played-{shape}")
+        nodes.saved_image(**give.keywords)
+        with ThreadPoolExecutor(len(cluster.nodes)) as pool:
+            if any(list(pool.map(give, containers))):
+                say(f"the nodes have {images.PLAYED[shape]}")
+
+
+def shapes_of(text: str) -> list[str]:
+    """`all`, or names of images.PLAYED with commas; argparse's error if there is no such."""
+    found = list(images.PLAYED) if text == "all" else text.split(",")
+    unknown = [shape for shape in found if shape not in images.PLAYED]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"no image {', '.join(unknown)}; there are all, {', '.join(images.PLAYED)}")
+    return found
 
 
 def down() -> int:
@@ -137,7 +163,10 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="cluster.py", description=(__doc__ or "").splitlines()[0])
     verbs = top.add_subparsers(dest="verb", required=True)
     verbs.add_parser("build", help="make the images, the wheel and the model")
-    verbs.add_parser("up", help="bring a cluster up and test it").add_argument("cluster", nargs="?", default="two_spark")
+    bring = verbs.add_parser("up", help="bring a cluster up and test it")
+    bring.add_argument("cluster", nargs="?", default="two_spark")
+    shapes = f"images that the nodes get beside the usual one: all, or some of {', '.join(images.PLAYED)} with commas"
+    bring.add_argument("--images", type=shapes_of, default=[], metavar="NAMES", help=shapes)
     verbs.add_parser("down", help="remove containers, volumes and networks of the simulation")
     verbs.add_parser("status", help="what is up, as JSON")
     plug = verbs.add_parser("cable", help="plug a cable in or pull it out")
@@ -154,7 +183,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if given.verb == "build":
             build(images.connect())
         elif given.verb == "up":
-            up(description_path(given.cluster))
+            up(description_path(given.cluster), given.images)
         elif given.verb == "down":
             say(f"{down()} things removed")
         elif given.verb == "status":

@@ -26,8 +26,15 @@ PREFIX = "dgx-spark-sim/"
 UBUNTU, DEBIAN = PREFIX + "base:ubuntu-24.04", PREFIX + "base:bookworm"
 CONFLICT = 409
 LEFT_OUT = ("__pycache__", ".mypy_cache", ".ruff_cache")
-# What the recipe asks for; the stand-in answers to that name on the nodes.
-STAND_IN_NAME = "aidendle94/sparkrun-vllm-ds4-gb10:production-ready"
+# What the recipes ask for: the images that the stand-in plays, by the targets of its Dockerfile. It answers to these names on the nodes.
+PLAYED = {
+    "aiden": "aidendle94/sparkrun-vllm-ds4-gb10:production-ready",
+    "dspark": "ghcr.io/bjk110/vllm-spark:unholy-fusion-prod-ready",
+    "jasl": "vllm-ds4-sm121:cu130",
+    "hazyumps": "hazyumps/deepseek-v4-flash-gb10:sm121-cu130-20260727d",
+}
+# The one that every node has.
+STAND_IN_NAME = PLAYED["aiden"]
 
 
 class SimulationError(Exception):
@@ -83,20 +90,20 @@ def bootstrap_debian(client: DockerClient) -> Image:
     return client.images.get(DEBIAN)
 
 
-def ensure(client: DockerClient, name: str, context: Path, arguments: Mapping[str, str] | None = None) -> Image:
-    """The image of this context, built if there is none of this hash; the outdated one is removed."""
+def ensure(client: DockerClient, name: str, context: Path, arguments: Mapping[str, str] | None = None, target: str | None = None) -> Image:
+    """The image of this context (up to `target`), built if there is none of this hash; the outdated one is removed."""
     base = base_image(client)
     tag = f"{PREFIX}{name}:{content_hash(context, str(base.id), repr(arguments))}"
-    image = find(client, tag) or build(client, tag, context, {"BASE": base.tags[0], **(arguments or {})})
+    image = find(client, tag) or build(client, tag, context, {"BASE": base.tags[0], **(arguments or {})}, target)
     remove_older(client, name, tag)
     return image
 
 
-def build(client: DockerClient, tag: str, context: Path, arguments: Mapping[str, str]) -> Image:
+def build(client: DockerClient, tag: str, context: Path, arguments: Mapping[str, str], target: str | None = None) -> Image:
     """SimulationError with the end of the builder's log if it fails."""
     say(f"building {tag} (a minute or two the first time)")
     try:
-        image, _ = client.images.build(path=str(context), tag=tag, rm=True, buildargs=dict(arguments))
+        image, _ = client.images.build(path=str(context), tag=tag, rm=True, buildargs=dict(arguments), target=target)
     except BuildError as error:
         lines = "".join(str(entry.get("stream", "")) for entry in error.build_log if isinstance(entry, dict))
         raise SimulationError(f"building {tag} failed: {error.msg}\n{lines[-2000:]}") from error
@@ -126,10 +133,16 @@ def stub_image(client: DockerClient) -> Image:
 
 
 def stand_in_image(client: DockerClient) -> Image:
-    """What plays the vLLM image."""
-    image = ensure(client, "stand-in", HERE / "stand_in", {"STUBS": stub_image(client).tags[0]})
-    image.tag(STAND_IN_NAME)
-    return client.images.get(STAND_IN_NAME)
+    """What plays the vLLM image that every node has."""
+    return played_image(client, "aiden")
+
+
+def played_image(client: DockerClient, shape: str) -> Image:
+    """What plays one of the images of PLAYED. They share all layers but the last, so that a further one costs next to nothing."""
+    name = "stand-in" if shape == "aiden" else f"stand-in-{shape}"
+    image = ensure(client, name, HERE / "stand_in", {"STUBS": stub_image(client).tags[0]}, target=shape)
+    image.tag(PLAYED[shape])
+    return client.images.get(PLAYED[shape])
 
 
 def connect() -> DockerClient:

@@ -18,6 +18,11 @@ Run = t.Callable[[list[str], dict[str, str]], tuple[int, str, str]]
 # Docker's names of the machines that `uname -m` names.
 ARCHITECTURES = {"aarch64": "arm64", "x86_64": "amd64", "armv7l": "arm", "i686": "386"}
 
+# The digest of an image in a registry, as it stands behind the @ of a reference.
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+# What Docker leaves out when it names an image of its own registry.
+_UNSAID = re.compile(r"^(?:index\.)?docker\.io/(?:library/)?")
+
 
 class DockerError(RuntimeError):
     """docker did not do what it was asked; the text holds its own words."""
@@ -73,6 +78,29 @@ def environment_of(image: dict[str, t.Any]) -> dict[str, str]:
     """The variables that an image bakes in, {name: text}."""
     entries = (image.get("Config") or {}).get("Env") or []
     return dict(entry.split("=", 1) if "=" in entry else (entry, "") for entry in entries)
+
+
+def repository_of(name: str) -> str:
+    """A reference without its tag and digest. A colon after the last slash begins a tag, one before it a registry's port."""
+    folder, slash, last = name.partition("@")[0].rpartition("/")
+    return f"{folder}{slash}{last.partition(':')[0]}"
+
+
+def by_digest(name: str, digest: str) -> str:
+    """The reference by which docker pulls and finds the image of that digest. A tag beside the digest would be ignored, so it has none."""
+    return f"{repository_of(name)}@{digest}"
+
+
+def has_digest(image: dict[str, t.Any], name: str, digest: str) -> t.Optional[bool]:
+    """Whether an image is the one of that digest in the registry of `name`.
+
+    None where that can't be told: an image that was built here, or carried here by `docker save` and `docker load`, has no digest.
+    """
+    known = [entry.rpartition("@") for entry in image.get("RepoDigests") or []]
+    if digest == image.get("Id") or digest in [found for _, _, found in known]:
+        return True
+    own = _UNSAID.sub("", repository_of(name))
+    return False if own in [_UNSAID.sub("", repository) for repository, _, _ in known] else None
 
 
 def machine_of(image: dict[str, t.Any], machine: str) -> str:

@@ -15,11 +15,13 @@ import hashlib
 import json
 import typing as t
 
-from . import _gid, _reasoning, _recipe
+from . import _gid, _image_baked, _image_command, _reasoning, _recipe
 from ._overlay import NCCL_PATH
 
 # Recipes of the field give an image's entrypoint its rank in these, beside the arguments.
 _RANK_NAMES = ("NODE_RANK", "MASTER_ADDR", "HEADLESS")
+# What secret.env sets: taking one of these away would take that away.
+_SECRET_NAMES = ("VLLM_API_KEY",)
 _GPU_OPTIONS = {
     "gpus": ["--gpus", "all"],
     "cdi": ["--device", "nvidia.com/gpu=all"],
@@ -72,14 +74,16 @@ def render(
 ) -> dict[str, t.Any]:
     """Render what `host` runs.
 
-    `image`: `reference`, `key`, and `id` if the image is there already.  `model`: `argument` (what vLLM is given), `revision` (or empty),
+    `image`: `reference`, `key`, `id` if the image is there already, `entrypoint` and `command` as decided from it (without them the recipe
+    must say all), `environment`, what the image `name` bakes in.  `model`: `argument` (what vLLM is given), `revision` (or empty),
     `environment`, `mounts` (host paths that appear at the same path in the container, or {source, target, read_only}), `link_targets`
     (folders that the model's links lead to; they appear at the same path), `read_only`.  `caches`: `mounts`, `environment`.
     `api`: `address`, `port`.  `gpu`: `gpus`, `cdi` or `runtime`; for a recipe on the CPU it is not looked at and may be null.
     `host_files`: SHA-256 (hex) of each file that the recipe mounts where a node has it, by its path on the host; null where it has not.
 
     Returns `argv_common`, `argv_rank`, `entrypoint`, `env`, `env_unset`, `mounts`, `hash` (equal on every rank, or the launch must not
-    happen), `launch` (what is in launch.json), `launch_json` and `static_env` (the texts of launch.json and static.env).
+    happen), `launch` (what is in launch.json), `launch_json` and `static_env` (the texts of launch.json and static.env), `findings` (what
+    becomes of what the image bakes in).
     """
     node = plan["nodes"].get(host)
     if node is None:
@@ -95,20 +99,26 @@ def render(
     if problems:
         raise LaunchError("\n".join(["serve_extra_arguments and serve_extra_environment do not fit the recipe:", *problems]))
     _refuse_contradictions(recipe, plan["topology"], host, node["env"])
-    argv_common = _argv_common(recipe, plan, model)
+    try:
+        words = _image_command.of_launch(recipe, image)
+    except _image_command.CommandError as error:
+        raise LaunchError(f"recipe {recipe['name']}: {error}") from error
+    argv_common = _argv_common(recipe, words.command, plan, model)
     argv_rank = ["--node-rank", str(node["rank"])]
     argv_rank += ["--headless"] if node["rank"] else ["--host", str(api["address"]), "--port", str(api["port"])]
     env_common = {**recipe["environment"], **caches["environment"]}
     env_common.update({"LD_PRELOAD": NCCL_PATH, "VLLM_NCCL_SO_PATH": NCCL_PATH})
     planned = {name: value for name, value in node["env"].items() if name not in _gid.NAMES}
     env = {**env_common, **model["environment"], **planned, **_rank_environment(node["rank"], plan["master_addr"])}
-    env_unset = sorted({*node["env_unset"], *_gid.NAMES, *_RANK_NAMES} - set(env))
+    baked = image.get("environment") or {}
+    withdrawn = [name for name, value in (extra_environment or {}).items() if value is None and name in baked and name not in _SECRET_NAMES]
+    env_unset = sorted({*node["env_unset"], *_gid.NAMES, *_RANK_NAMES, *_image_baked.taken_away(baked, env), *withdrawn} - set(env))
     present = {path: sha256 for path, sha256 in (host_files or {}).items() if sha256}
     mounts = _mounts(recipe, model, caches, present)
     common = {
         "recipe": recipe["name"],
         "image_key": image["key"],
-        "entrypoint": recipe["image"]["entrypoint"],
+        "entrypoint": words.entrypoint,
         "argv": argv_common,
         "env": env_common,
         "container": {key: value for key, value in recipe["container"].items() if key != "mounts"},
@@ -130,8 +140,8 @@ def render(
         "container": f"vllm-{recipe['name']}",
         "docker_options": docker_options(recipe, mounts, gpu),
         "stop_seconds": recipe["container"]["stop_seconds"],
-        "entrypoint": recipe["image"]["entrypoint"][0],
-        "command": [*recipe["image"]["entrypoint"][1:], *argv_common, *argv_rank],
+        "entrypoint": words.entrypoint[0],
+        "command": [*words.entrypoint[1:], *argv_common, *argv_rank],
         "env_unset": env_unset,
         "rails": [{key: rail[key] for key in ("device", "port", "netdev", "ipv4")} for rail in node["rails"]],
         **_control(node),
@@ -150,7 +160,7 @@ def render(
     return {
         "argv_common": argv_common,
         "argv_rank": argv_rank,
-        "entrypoint": recipe["image"]["entrypoint"],
+        "entrypoint": words.entrypoint,
         "env": env,
         "env_unset": env_unset,
         "mounts": mounts,
@@ -158,6 +168,10 @@ def render(
         "launch": launch,
         "launch_json": json.dumps(launch, indent=4, sort_keys=True) + "\n",
         "static_env": static_env,
+        # Some of these are set on some ranks, or at each start, and on the others removed: nothing of the image's reaches any of them.
+        "findings": _image_baked.findings(
+            baked, {*env, *_gid.NAMES, *_RANK_NAMES}, env_unset, image.get("name") or recipe["image"]["name"]
+        ),
     }
 
 
@@ -180,8 +194,8 @@ def _control(node: dict[str, t.Any]) -> dict[str, t.Any]:
     return {"control": {"netdev": node["socket_ifname"], "ipv4": node["host_ip"]}}
 
 
-def _argv_common(recipe: dict[str, t.Any], plan: dict[str, t.Any], model: dict[str, t.Any]) -> list[str]:
-    argv = [*recipe["image"]["command"], model["argument"], "--served-model-name", recipe["model"]["served_name"]]
+def _argv_common(recipe: dict[str, t.Any], command: list[str], plan: dict[str, t.Any], model: dict[str, t.Any]) -> list[str]:
+    argv = [*command, model["argument"], "--served-model-name", recipe["model"]["served_name"]]
     arguments = dict(recipe["arguments"])
     if model["revision"]:
         argv += ["--revision", model["revision"]]

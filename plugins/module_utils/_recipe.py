@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from . import _overlay_apt, _overlay_layers
+from . import _image_command, _overlay_apt, _overlay_layers
 from ._findings import did_you_mean
 
 SCHEMA = 1
@@ -30,7 +30,7 @@ _SHAPE: dict[str, t.Any] = {
     "vllm_version": (str, True),
     "nodes": (int, True),
     "device": (str, False),
-    "image": ({"name": (str, True), "entrypoint": (list, True), "command": (list, True)}, True),
+    "image": ({"name": (str, True), "digest": (str, False), "entrypoint": (list, False), "command": (list, False)}, True),
     "nccl": (
         {
             "version": (str, True),
@@ -167,6 +167,7 @@ def _meaning_problems(recipe: dict[str, t.Any], name: str) -> list[str]:
             found.append(f"{part}: found {port}, wanted 1 to 65535")
     if recipe["ports"]["api"] == recipe["ports"]["master"]:
         found.append(f"ports: api and master are both {recipe['ports']['api']}, wanted two different ports")
+    found += _image_command.problems(recipe["image"])
     found += _nccl_problems(recipe["nccl"])
     found += layer_problems(recipe.get("layers", []), "layers")
     found += _argument_problems(recipe)

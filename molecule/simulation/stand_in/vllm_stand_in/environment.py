@@ -11,15 +11,15 @@ from pathlib import Path
 
 from . import log
 from .network import Fatal
+from .shape import played
 
 NAMES = Path(__file__).with_name("vllm-0.21.0-environment.json")
 
 
 def unknown(environ: Mapping[str, str]) -> list[str]:
     """Names of this environment that nothing in vLLM reads."""
-    names = json.loads(NAMES.read_text())
-    known = {*names["vllm"], *names["fork"]}
-    return sorted(name for name in environ if name.startswith("VLLM_") and name not in known)
+    known, fork = json.loads(NAMES.read_text())["vllm"], played().environment
+    return sorted(name for name in environ if name.startswith("VLLM_") and name not in known and not fork.fullmatch(name))
 
 
 def check(environ: Mapping[str, str], process: str, fatal: bool) -> None:

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-# PyTorch's own copy, which it loads by its path; a preloaded library's symbols come first all the same.
-TORCH_COPY = "/opt/env/lib/python3.12/site-packages/nvidia/nccl/lib/libnccl.so.2"
+from .shape import played
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ def cuda_of(version: str) -> str:
     """The CUDA version stands in the file only: look into those that may have been loaded."""
     wanted = re.compile(rb"NCCL version " + re.escape(version.encode()) + rb"\+cuda([\d.]+)")
     preloaded = re.split("[ :]+", os.environ.get("LD_PRELOAD", ""))
-    for path in [*preloaded, os.environ.get("VLLM_NCCL_SO_PATH", ""), TORCH_COPY]:
+    for path in [*preloaded, os.environ.get("VLLM_NCCL_SO_PATH", ""), played().torch_nccl]:
         if path and Path(path).is_file():
             found = wanted.search(Path(path).read_bytes())
             if found:
@@ -57,11 +56,11 @@ def cuda_of(version: str) -> str:
 
 
 def of_torch() -> Optional[Library]:
-    """What PyTorch's process group runs: a preloaded library, else PyTorch's own copy."""
+    """What PyTorch's process group runs: a preloaded library, whose symbols come first, else the one that PyTorch loads itself."""
     code = call(ctypes.CDLL(None))
     if code is None:
         try:
-            code = call(ctypes.CDLL(TORCH_COPY))
+            code = call(ctypes.CDLL(played().torch_nccl))
         except OSError:
             return None
     return None if code is None else Library(version_text(code), cuda_of(version_text(code)))

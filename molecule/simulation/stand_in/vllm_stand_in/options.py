@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from .shape import played
+
 OPTIONS = Path(__file__).with_name("vllm-0.21.0.json")
 # The list says nothing of types; these are the ones that a launch depends on.
 INTEGERS = frozenset(
@@ -143,6 +145,8 @@ def make_parser() -> argparse.ArgumentParser:
     """As `vllm serve`: the same options, the same refusals, exit status 2."""
     parser = argparse.ArgumentParser(prog="vllm serve", usage="vllm serve [model_tag] [options]")
     for names, nargs, choices, kind in json.loads(OPTIONS.read_text())["options"]:
+        if "--kv-cache-dtype" in names:
+            choices = sorted([*choices, *played().kv_cache_dtypes])
         if kind != "_HelpAction":
             add_option(parser, names, nargs, choices, kind)
     return parser

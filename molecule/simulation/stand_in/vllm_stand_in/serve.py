@@ -16,6 +16,7 @@ from .engine import Head, report_waiting, ringbuffer_interval, serve_as_worker, 
 from .metrics import Metrics
 from .network import Fatal, default_address, listen
 from .options import non_default
+from .shape import played
 from .store import Client
 from .store import Server as Store
 
@@ -112,9 +113,9 @@ def check_arguments(options: argparse.Namespace) -> None:
         raise Fatal(f"AssertionError: world_size={world_size} must be divisible by nnodes={options.nnodes}.")
     if options.nnodes > 1 and options.node_rank >= options.nnodes:
         raise Fatal(f"AssertionError: node_rank={options.node_rank} must be less than nnodes={options.nnodes}.")
-    method = (options.speculative_config or {}).get("method")
-    if method is not None and method not in model.METHODS:
-        listed = ", ".join(repr(name) for name in model.METHODS[:-1]) + f" or {model.METHODS[-1]!r}"
+    method, methods = (options.speculative_config or {}).get("method"), (*model.METHODS, *played().methods)
+    if method is not None and method not in methods:
+        listed = ", ".join(repr(name) for name in methods[:-1]) + f" or {methods[-1]!r}"
         shown = f"[type=literal_error, input_value={method!r}, input_type=str]"
         raise Fatal(
             "pydantic_core._pydantic_core.ValidationError: 1 validation error for SpeculativeConfig\n"

@@ -29,6 +29,10 @@ MISTAKES = [
     (("device",), "gpus", "device: found 'gpus', wanted gpu or cpu (did you mean gpu?)"),
     (("modle",), {}, "modle is not a key of a recipe (did you mean model?)"),
     (("image", "entrypint"), [], "image.entrypint is not a key of a recipe (did you mean entrypoint?)"),
+    (("image", "entrypoint"), [], "image.entrypoint: found [], wanted the words that start the program"),
+    (("image", "entrypoint"), "vllm serve", "image.entrypoint: found 'vllm serve', wanted list"),
+    (("image", "command"), [1], "image.command: found [1], wanted a list of words"),
+    (("image", "entrypoint"), ["vllm", "serve"], 'image.command: found ["serve"] behind ["vllm", "serve"], wanted one `serve`'),
     (("ports", "api"), 99999, "ports.api: found 99999, wanted 1 to 65535"),
     (("ports", "api"), 25000, "ports: api and master are both 25000"),
     (("nccl", "version"), "2.30", "nccl.version: found '2.30', wanted three numbers"),
@@ -68,6 +72,17 @@ def test_a_mistake_is_named(path: tuple[str, ...], value: Any, text: str) -> Non
 @pytest.mark.parametrize("key", sorted(key for key in SOUND if key != "fork_environment"))
 def test_a_missing_key_is_named(key: str) -> None:
     assert _recipe.problems({name: value for name, value in SOUND.items() if name != key}, NAME) == [f"recipe {NAME}: {key} is missing"]
+
+
+@pytest.mark.parametrize("left_out", [("command",), ("entrypoint",), ("entrypoint", "command")])
+def test_words_that_start_the_image_may_be_left_out(left_out: tuple[str, ...]) -> None:
+    image = {"name": "x", "entrypoint": ["vllm", "serve"], "command": [], "digest": f"sha256:{'0' * 64}"}
+    assert _recipe.problems({**SOUND, "image": {key: value for key, value in image.items() if key not in left_out}}, NAME) == []
+
+
+def test_a_command_can_not_be_left_out_behind_an_entrypoint_that_does_not_say_it() -> None:
+    (problem,) = _recipe.problems({**SOUND, "image": {"name": "x", "entrypoint": ["/start.sh"]}}, NAME)
+    assert 'image.command is missing; image.entrypoint ["/start.sh"] does not say' in problem
 
 
 @pytest.mark.parametrize(("said", "gpu"), [({}, True), ({"device": "gpu"}, True), ({"device": "cpu"}, False)])

@@ -39,7 +39,7 @@ class FakeDocker:
         self.failures: dict[str, str] = {}
 
     def add(self, tag: t.Optional[str], identity: str, library: bytes = b"", **image: t.Any) -> str:
-        self.images[identity] = {"Id": identity, "Architecture": "arm64", "Config": {}, "RepoDigests": [], **image}
+        self.images[identity] = {"Id": identity, "Architecture": "arm64", "Os": "linux", "Config": {}, "RepoDigests": [], **image}
         self.libraries[identity] = library
         if tag:
             self.tags[tag] = identity
@@ -81,7 +81,10 @@ class FakeDocker:
         image = self.registry.get(words[0])
         if image is None:
             return 1, "", "Error response from daemon: manifest unknown\n"
-        self.add(words[0], image["Id"], **{key: value for key, value in image.items() if key != "Id"})
+        already = self.images.get(image["Id"], {}).get("RepoDigests", [])
+        self.add(words[0], image["Id"], **{"RepoDigests": already, **{key: value for key, value in image.items() if key != "Id"}})
+        if "@" in words[0] and words[0] not in self.images[image["Id"]]["RepoDigests"]:
+            self.images[image["Id"]]["RepoDigests"] = [*already, words[0]]
         return 0, f"Status: Downloaded newer image for {words[0]}\n", ""
 
     def do_tag(self, words: list[str]) -> tuple[int, str, str]:
