@@ -128,7 +128,7 @@ def test_files_of_a_linked_recipe_are_beside_the_link(tmp_path: Path, monkeypatc
 def test_a_node_that_would_pull_the_image_gets_the_key_of_those_that_have_it(own: Any, ids: dict[str, Any], base: str) -> None:
     task = next(task for task in loaded("tasks/base.yml") if "image_key" in task.get("ansible.builtin.set_fact", {}))
     expression = task["ansible.builtin.set_fact"]["image_key"].split(" | dgx_spark")[0] + " }}"
-    given = {"__image_base": {"id": own}, "__image_ids": ids, **task["vars"]}
+    given = {"__image_base": {"id": own}, "__image_ids": ids}
     assert templar(**given).template(trust_as_template(str(expression))) == base
 
 
