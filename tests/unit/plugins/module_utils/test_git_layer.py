@@ -43,6 +43,8 @@ def test_url_that_git_is_given(url: str) -> None:
         "http://github.com/OWNER/REPO",
         "git://github.com/OWNER/REPO",
         "ssh://-oProxyCommand=x/y",
+        "ssh://-lme@host/y",
+        "-lme@host:y",
         "-oProxyCommand=x@host:y",
         "git@-oProxyCommand=x:y",
         "git@host:-x",

@@ -215,9 +215,7 @@ def test_run_that_is_killed_while_it_fetches_leaves_nothing_that_is_believed(rep
     commit = repository.commit({"a.py": "1\n"})
     begun, go = home / "begun", home / "go"
     os.mkfifo(go)
-    slow = home / "slow"
-    slow.write_text(f'#!/bin/sh\ntouch {begun}\nread line <{go}\nexec "$@"\n')
-    slow.chmod(0o755)
+    slow = program(home / "slow", f"touch {begun}", f"read line <{go}", 'exec "$@"')
     (home / ".gitconfig").write_text(f"[uploadpack]\n\tpackObjectsHook = {slow}\n")
     process = multiprocessing.get_context("fork").Process(target=contents, args=(folder, repository.url, commit))
     process.start()
@@ -253,9 +251,7 @@ def _read_at_once(folder: Path, url: str, commit: str, start: t.Any, results: t.
 def test_runs_at_once_fetch_once_and_read_the_same(repository: Repository, folder: Path, home: Path) -> None:
     commit = repository.commit({f"d/{number}": f"{number}\n" * 100 for number in range(50)})
     asked = home / "asked"
-    note = home / "note"
-    note.write_text(f'#!/bin/sh\necho >>{asked}\nexec "$@"\n')
-    note.chmod(0o755)
+    note = program(home / "note", f"echo >>{asked}", 'exec "$@"')
     (home / ".gitconfig").write_text(f"[uploadpack]\n\tpackObjectsHook = {note}\n")
     context = multiprocessing.get_context("fork")
     start, results = context.Barrier(6), context.Queue()
@@ -277,8 +273,7 @@ def test_hooks_and_a_foreign_repository_of_the_environment_are_not_used(
     hooks = home / "template" / "hooks"
     hooks.mkdir(parents=True)
     for name in ("reference-transaction", "post-checkout", "pre-auto-gc", "post-rewrite"):
-        (hooks / name).write_text(f"#!/bin/sh\ntouch {ran}\n")
-        (hooks / name).chmod(0o755)
+        program(hooks / name, f"touch {ran}")
     (home / ".gitconfig").write_text(
         f"[init]\n\ttemplateDir = {hooks.parent}\n\tdefaultObjectFormat = sha256\n[core]\n\thooksPath = {hooks}\n"
         "[safe]\n\tbareRepository = explicit\n[fetch]\n\trecurseSubmodules = true\n"
@@ -316,11 +311,19 @@ def test_rewritten_url_of_another_protocol_is_refused(repository: Repository, fo
     assert "transport 'ext' not allowed" in text and not ran.exists()
 
 
+def program(path: Path, *lines: str) -> Path:
+    path.write_text("\n".join(["#!/bin/sh", *lines, ""]))
+    path.chmod(0o755)
+    return path
+
+
+def ssh(home: Path, monkeypatch: pytest.MonkeyPatch, *lines: str) -> None:
+    """Have git run these lines for ssh."""
+    monkeypatch.setenv("GIT_SSH_COMMAND", str(program(home / "ssh", *lines)))
+
+
 def test_secret_that_a_user_put_into_a_rewritten_url_is_not_shown(folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ssh = home / "ssh"
-    ssh.write_text("#!/bin/sh\necho cannot reach ssh://me:s3cr3t@h/r or https://s3cr3t@h/r >&2\nexit 255\n")
-    ssh.chmod(0o755)
-    monkeypatch.setenv("GIT_SSH_COMMAND", str(ssh))
+    ssh(home, monkeypatch, "echo cannot reach ssh://me:s3cr3t@h/r or https://s3cr3t@h/r >&2", "exit 255")
     assert "cannot reach ssh://***@h/r or https://***@h/r\n" in refused(folder, "ssh://git@forge/x", ABSENT)[1]
     (home / ".gitconfig").write_text('[url "https://me:s3cr3t@127.0.0.1:9/"]\n\tinsteadOf = https://forge/\n')
     _, text = refused(folder, "https://forge/x", ABSENT)
@@ -328,19 +331,13 @@ def test_secret_that_a_user_put_into_a_rewritten_url_is_not_shown(folder: Path, 
 
 
 def test_ssh_has_no_terminal_to_ask_on(folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ssh = home / "ssh"
-    ssh.write_text("#!/bin/sh\nif (: </dev/tty) 2>/dev/null; then echo terminal; else echo none; fi >&2\nexit 255\n")
-    ssh.chmod(0o755)
-    monkeypatch.setenv("GIT_SSH_COMMAND", str(ssh))
+    ssh(home, monkeypatch, "if (: </dev/tty) 2>/dev/null; then echo terminal; else echo none; fi >&2", "exit 255")
     assert "\nnone\n" in refused(folder, "ssh://git@forge/x", ABSENT)[1]
 
 
 def test_fetch_that_does_not_end_is_ended(folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pid = home / "pid"
-    ssh = home / "ssh"
-    ssh.write_text(f"#!/bin/sh\necho $$ >{pid}\nexec sleep 600\n")
-    ssh.chmod(0o755)
-    monkeypatch.setenv("GIT_SSH_COMMAND", str(ssh))
+    ssh(home, monkeypatch, f"echo $$ >{pid}", "exec sleep 600")
     monkeypatch.setattr(_git_cache, "FETCH_SECONDS", 2)
     assert "no end after 2 s" in refused(folder, "ssh://git@forge/x", ABSENT)[1]
     state = Path(f"/proc/{pid.read_text().strip()}/stat")
