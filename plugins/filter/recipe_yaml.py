@@ -21,7 +21,7 @@ def recipe_yaml(recipe: t.Mapping[str, t.Any], comments: t.Sequence[str] = ()) -
     if not isinstance(recipe, t.Mapping):
         raise AnsibleFilterError(f"recipe_yaml: found {type(recipe).__name__}, wanted a recipe")
     order = [key for key in _recipe._SHAPE if key in recipe]
-    lines = ["---", *(f"# {' '.join(str(comment).splitlines())}".rstrip() for comment in comments)]
+    lines = ["---", *(_comment(str(comment)) for comment in comments)]
     try:
         for key in [*order, *(key for key in recipe if key not in order)]:
             lines += [] if key in _TOP else [""]
@@ -29,6 +29,11 @@ def recipe_yaml(recipe: t.Mapping[str, t.Any], comments: t.Sequence[str] = ()) -
     except (TypeError, yaml.YAMLError) as error:
         raise AnsibleFilterError(f"recipe_yaml: {error}; wanted texts, numbers, lists and mappings") from error
     return "\n".join(lines) + "\n"
+
+
+def _comment(text: str) -> str:
+    """One line, without characters that YAML refuses or takes for the end of a line."""
+    return f"# {''.join(character if character.isprintable() else ' ' for character in text)}".rstrip()
 
 
 def _entry(key: t.Any, value: t.Any, indent: str, spread: bool) -> t.Iterator[str]:

@@ -38,6 +38,7 @@ _VERSIONS = ("1", "2")
 _VLLM = ("vllm", "vllm-distributed", "vllm-ray", "eugr-vllm")
 _PLAIN = Start(["vllm"], ["serve"], [], [], {}, [])
 _LAYERS = "changes the container at its start; bring what it changes with layers"
+_LOST = "behind the end of the command, such as an empty line; vLLM gets it from sparkrun as little as from here"
 _AFTER = "nothing runs after the start; readiness is proven by the serve role"
 _OWN = "sparkrun's own business"
 # Keys that are not converted, and why.
@@ -190,7 +191,8 @@ def _started(given: dict[str, t.Any], report: Report) -> tuple[Start, Options]:
     environment = {str(name): str(value) for name, value in given["env"].items()}
     start = _sparkrun_shell.start_of(_sparkrun_shell.substitute(given["command"], values), environment)
     for command in start.skipped:
-        report.dropped(f"command: {one_line(command, 60)}", _LAYERS)
+        lost = command.startswith("-")
+        report.dropped(f"command: {one_line(command, 60)}", _LOST if lost else _LAYERS)
     for line in start.shell:
         report.mapped(f"command: {one_line(line, 60)}", "image.entrypoint", "run by the shell that starts vLLM")
     options = _sparkrun_options.options(_sparkrun_options.of_words(start.words), report)

@@ -124,7 +124,8 @@ def container(given: t.Mapping[str, t.Any], pattern: t.Mapping[str, t.Any], repo
             made["devices"] = list(dict.fromkeys([*made["devices"], *(_device(text) for text in _texts(value, key))]))
             report.kept(key, "container.devices")
         elif name == "volumes":
-            made["mounts"] += [_mount(text, key) for text in _texts(value, key)]
+            pairs = [f"{source}:{target}" for source, target in value.items()] if isinstance(value, dict) else value
+            made["mounts"] += [_mount(text, key) for text in _texts(pairs, key)]
             report.mapped(key, "container.mounts", "each must be there on every node")
         elif name in _EXECUTOR:
             report.dropped(key, _EXECUTOR[name])

@@ -56,6 +56,8 @@ _DECIDED = {
 }
 # Said for every recipe, so that the report has it in any case.
 BACKEND = "distributed-executor-backend"
+# vLLM takes it as a key of the other option, and refuses both.
+_SIZES = ("cudagraph-capture-sizes", "compilation-config", "cudagraph_capture_sizes")
 # Options that a recipe says elsewhere.
 _ELSEWHERE = {"model": "model", "served-model-name": "served_name", "revision": "revision", "port": "port"}
 
@@ -81,6 +83,7 @@ def options(every: t.Iterable[Given], report: Report) -> Options:
     arguments: dict[str, t.Any] = {}
     elsewhere: dict[str, str] = {}
     dotted: dict[str, dict[str, t.Any]] = {}
+    sizes: list[t.Any] = []
     for given in every:
         key = given.key
         if not given.name:
@@ -95,6 +98,9 @@ def options(every: t.Iterable[Given], report: Report) -> Options:
                 report.dropped(f"{key} {word}", "a recipe has one name for clients")
         elif given.name in _DECIDED or given.name in RESERVED_ARGUMENTS:
             report.dropped(key, _DECIDED.get(given.name, "the roles decide it"))
+        elif given.name == _SIZES[0]:
+            sizes = [typed(value, key) for value in given.values]
+            report.mapped(key, f"arguments.{_SIZES[1]}", "an argument of a recipe has one value; here it is a key of a JSON argument")
         elif len(given.values) > 1:
             report.dropped(f"{key} {' '.join(given.values)}", "an argument of a recipe has one value; several go into a JSON argument")
         elif given.values == [""]:
@@ -110,6 +116,13 @@ def options(every: t.Iterable[Given], report: Report) -> Options:
                 arguments[given.name] = typed(given.values[0], key) if given.values else True
             if given.name != BACKEND:
                 report.kept(key, f"arguments.{given.name}", _note(given))
+    if sizes:
+        config = arguments.setdefault(_SIZES[1], {})
+        if not isinstance(config, dict) or _SIZES[2] in config:
+            raise SparkrunError(
+                f"command: found --{_SIZES[0]} and --{_SIZES[1]} {one_line(config, 80)}, wanted one of them, or JSON without that key"
+            )
+        config[_SIZES[2]] = sizes
     return Options(arguments, elsewhere)
 
 
@@ -189,6 +202,9 @@ def _set(target: dict[str, t.Any], given: Given) -> None:
 
 
 def _note(given: Given) -> str:
-    if given.name == "chat-template" and given.values and given.values[0].endswith(".jinja"):
+    value = given.values[0] if given.values else ""
+    if value.startswith("/cache/"):
+        return "below a folder that only sparkrun mounts: bring it with layers, or mount it with container.mounts"
+    if given.name == "chat-template" and value.endswith(".jinja"):
         return "a file: it must be in the image, or be brought there with layers"
     return ""

@@ -32,6 +32,8 @@ _OPERATORS = "();<>|&\n"
 _PREPARES = ("source", ".", "cd", "ulimit")
 _DEPTH = 10
 _API_SERVER = "vllm.entrypoints.openai.api_server"
+# Programs that start another one, which stands behind their options.
+_WRAPPERS = ("taskset", "numactl", "nice", "ionice", "chrt", "stdbuf", "nohup")
 _OTHERS = ("sglang", "spark", "atlas", "max", "trtllm-serve", "llama-server", "tokenary")
 
 
@@ -168,6 +170,9 @@ def _vllm(words: list[str]) -> t.Optional[tuple[list[str], list[str], list[str]]
             return words[:3], ["--model"], words[3:]
         if words[2].startswith("vllm.entrypoints.cli") and words[3:4] == ["serve"]:
             return words[:3], ["serve"], words[4:]
+    for position, word in enumerate(words):
+        if name in _WRAPPERS and word.rpartition("/")[2] == "vllm" and words[position + 1 : position + 2] == ["serve"]:
+            return words[: position + 1], ["serve"], words[position + 2 :]
     # The program of an image that wraps vLLM's, such as dsv4-vllm-entrypoint, is told `serve` like it.
     if len(words) > 1 and words[1] == "serve" and name not in _OTHERS:
         return words[:1], ["serve"], words[2:]
