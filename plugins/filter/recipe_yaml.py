@@ -37,37 +37,44 @@ def _comment(text: str) -> str:
 
 
 def _entry(key: t.Any, value: t.Any, indent: str, spread: bool) -> t.Iterator[str]:
-    """Lines of one key; `spread`: on lines of their own even where one would do."""
-    line = f"{indent}{_flow(key)}: {_flow(value)}"
+    """Lines of one key; `spread`: a mapping is on lines of its own even where one would do."""
+    name = f"{indent}{_flow(key)}:"
+    line = f"{name} {_text(value, bracketed=False) if isinstance(value, str) else _flow(value)}"
     if not isinstance(value, (t.Mapping, list)) or not value or (len(line) <= _WIDTH and not (spread and isinstance(value, t.Mapping))):
         yield line
         return
-    yield f"{indent}{_flow(key)}:"
+    yield name
     if isinstance(value, list):
         yield from (f"{indent}  - {_flow(item)}" for item in value)
         return
-    for name, inner in value.items():
-        yield from _entry(name, inner, f"{indent}  ", False)
+    for inner_key, inner in value.items():
+        yield from _entry(inner_key, inner, f"{indent}  ", False)
 
 
 def _flow(value: t.Any) -> str:
     """A value on one line."""
     if isinstance(value, t.Mapping):
         return "{" + ", ".join(f"{_flow(name)}: {_flow(inner)}" for name, inner in value.items()) + "}"
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, list):
         return "[" + ", ".join(_flow(item) for item in value) + "]"
     if isinstance(value, str):
-        return _text(str(value))
-    plain = value if value is None or isinstance(value, bool) else float(value) if isinstance(value, float) else int(value)
-    return yaml.safe_dump(plain, width=float("inf")).splitlines()[0]
+        return _text(value, bracketed=True)
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, float):
+        return yaml.safe_dump(float(value)).splitlines()[0]
+    if isinstance(value, int):
+        return str(int(value))
+    raise TypeError(f"found {type(value).__name__}")
 
 
-def _text(text: str) -> str:
-    """A text without quotes where YAML reads the same without, also inside brackets; else in double ones."""
+def _text(text: str, bracketed: bool) -> str:
+    """A text without quotes where YAML reads the same without, which inside brackets is less often; else in double ones."""
+    plain = str(text)
     options: dict[str, t.Any] = {"width": float("inf"), "allow_unicode": True, "default_flow_style": True}
-    if yaml.safe_dump([text], **options) == f"[{text}]\n":
-        return text
-    return yaml.safe_dump(text, default_style='"', **options).rstrip("\n")
+    if yaml.safe_dump([plain] if bracketed else plain, **options).startswith(f"[{plain}]\n" if bracketed else f"{plain}\n"):
+        return plain
+    return yaml.safe_dump(plain, default_style='"', **options).rstrip("\n")
 
 
 class FilterModule:

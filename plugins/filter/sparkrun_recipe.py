@@ -26,7 +26,8 @@ def sparkrun_recipe(path: str, name: str, **options: t.Any) -> dict[str, t.Any]:
     try:
         recipe, report = _sparkrun.convert(_parsed(path), str(name), os.path.basename(path), recipes.read(PATTERN), **_options(options))
     except _sparkrun_report.SparkrunError as error:
-        raise AnsibleFilterError(f"{path}: {error}") from error
+        # Ansible would repeat the cause, which is part of the text.
+        raise AnsibleFilterError(f"{path}: {error}") from None
     title = f"{recipe['title']}."
     origin = f"Converted from the sparkrun recipe {os.path.basename(path)} by dgx_spark.vllm {_version()}."
     notes = [title, "", origin, "Everything that is not as it was there is named here.", *_sparkrun_report.comments(report)]

@@ -14,6 +14,8 @@ import typing as t
 from ._sparkrun_report import Report, SparkrunError, one_line
 from ._sparkrun_shell import Start
 
+# Images whose tags are versions of vLLM; those of others are their own.
+_OF_VLLM = re.compile(r"(?:.*/)?vllm(?:-openai)?:([^:/]*)")
 _RELEASE = re.compile(r"(?<![0-9.])v?([0-9]+\.[0-9]+\.[0-9]+)(?![0-9.])")
 
 
@@ -51,8 +53,8 @@ def version(given: t.Mapping[str, t.Any], wanted: t.Optional[str], image: t.Opti
     if wanted:
         report.assumed("vllm_version", f"{wanted}, as asked for")
         return wanted
-    tag = (image or given["container"]).rpartition(":")[2]
-    for key, text in (("runtime_version", str(given["runtime_version"])), ("container", tag)):
+    tagged = _OF_VLLM.fullmatch((image or given["container"]).strip())
+    for key, text in (("runtime_version", str(given["runtime_version"])), ("container", tagged.group(1) if tagged else "")):
         match = _RELEASE.search(text)
         if match:
             report.mapped(key, "vllm_version", f"{match.group(1)}, as {key} says")

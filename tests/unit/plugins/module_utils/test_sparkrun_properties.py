@@ -87,7 +87,7 @@ def mutated(draw: st.DrawFn) -> dict[str, Any]:
     return recipe
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(mutated(), st.none() | st.integers(1, 9), st.none() | st.integers(1, 99))
 def test_a_mutated_recipe_is_refused_or_sound(source: dict[str, Any], nodes: int | None, heads: int | None) -> None:
     try:
@@ -104,7 +104,7 @@ def test_a_mutated_recipe_is_refused_or_sound(source: dict[str, Any], nodes: int
 RECIPES = st.dictionaries(st.text(max_size=8), VALUES, max_size=4)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(RECIPES, st.lists(st.text(max_size=30), max_size=3))
 def test_what_is_written_is_read_again_the_same(recipe: dict[str, Any], comments: list[str]) -> None:
     text = recipe_yaml(recipe, comments)
