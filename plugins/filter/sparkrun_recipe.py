@@ -34,10 +34,24 @@ def sparkrun_recipe(path: str, name: str, **options: t.Any) -> dict[str, t.Any]:
     return {"recipe": recipe, "report": report, "table": _sparkrun_report.lines(report), "comments": notes}
 
 
+class _Loader(yaml.SafeLoader):
+    """Refuses whole numbers which Python reads and then does not write."""
+
+    def whole(self, node: yaml.ScalarNode) -> int:
+        value = self.construct_yaml_int(node)
+        if abs(value) >= 10**30:
+            raise yaml.constructor.ConstructorError(None, None, "found a number with too many digits", node.start_mark)
+        return value
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.whole)
+
+
 def _parsed(path: str) -> t.Any:
     try:
         with open(path, encoding="utf-8") as file:
-            return yaml.safe_load(file)
+            # A SafeLoader, which makes nothing but plain values.
+            return yaml.load(file, Loader=_Loader)
     except OSError as error:
         raise _sparkrun_report.SparkrunError(f"the file cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

@@ -158,15 +158,15 @@ def _checked(source: t.Any) -> dict[str, t.Any]:
             f"found {one_line(type(source).__name__)}, wanted a sparkrun recipe: a mapping with model, container and defaults or command"
         )
     given = {str(key): value for key, value in source.items() if value is not None}
-    if not {"model", "command"} & set(given) or not {"container", "defaults", "command", "include"} & set(given):
+    if isinstance(given.get("include"), str):
+        raise SparkrunError(f"include: found {one_line(given['include'])!r}, wanted one whole recipe; `sparkrun export recipe` writes it")
+    if not {"model", "command"} & set(given) or not {"container", "defaults", "command"} & set(given):
         raise SparkrunError(
             f"found {one_line(', '.join(given) or 'no key')}, wanted a sparkrun recipe: model, container and defaults or command"
         )
     version = str(given.get("sparkrun_version", given.get("recipe_version", "2")))
     if version not in _VERSIONS:
         raise SparkrunError(f"recipe_version: found {one_line(version)!r}, wanted {' or '.join(_VERSIONS)}")
-    if "include" in given:
-        raise SparkrunError(f"include: found {one_line(given['include'])!r}, wanted one whole recipe; `sparkrun export recipe` writes it")
     for key, kind in _TYPES.items():
         value = given.get(key, {} if kind is dict else "")
         if not isinstance(value, kind) or isinstance(value, bool):

@@ -89,7 +89,7 @@ def assumed_environment(found: t.Mapping[str, str], pattern: t.Mapping[str, str]
     ours = {name: pattern[name] for name in _OF_OURS if name in pattern and name not in found}
     theirs = {name: value for name, value in _OF_SPARKRUN.items() if name not in found}
     for name, value in theirs.items():
-        report.assumed(f"environment.{name}", f"{value}: sparkrun sets it for every recipe")
+        report.assumed(f"environment.{name}", f"{value}, which sparkrun sets on several nodes")
     for name, value in ours.items():
         report.assumed(f"environment.{name}", f"{value}, as in the recipes of this collection")
     return {**theirs, **ours}

@@ -37,7 +37,7 @@ def image(given: t.Mapping[str, t.Any], start: Start, wanted: t.Optional[str], r
         report.kept(
             "container",
             "image.name",
-            "built on the controller by sparkrun: each node must have it, or name another with -e image=REGISTRY/NAME:TAG",
+            "a name without a registry, so built locally: each node must have it; another is named with -e image=REGISTRY/NAME:TAG",
         )
     else:
         report.kept("container", "image.name")

@@ -69,6 +69,7 @@ def test_an_option_that_does_not_fit_is_named(source: Path, options: dict[str, A
         (b"a: !!python/object:os.system {}", "the file is not YAML: "),
         (b"a: 2026-13-45", "the file is not YAML: "),
         (b"a: " + b"9" * 5000, "the file is not YAML: "),
+        (b"model: 0x" + b"f" * 5000, "the file is not YAML: found a number with too many digits"),
         (b"[" * 3000, "the file is not YAML: "),
         (b"a: \xff", "found bytes that are not UTF-8"),
         (b"- model", "found list, wanted a sparkrun recipe"),

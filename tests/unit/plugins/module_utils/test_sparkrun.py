@@ -190,6 +190,11 @@ def test_all_that_only_the_user_can_say_is_asked_for_at_once() -> None:
     assert convert({**source, "metadata": {"num_attention_heads": 16}}, attention_heads=None, nodes=4)[0]["model"]["attention_heads"] == 16
 
 
+def test_a_recipe_for_a_cluster_is_for_two_nodes_at_least() -> None:
+    assert told(convert(parsed(LEGACY, max_nodes=2))[1], "min_nodes") == [("kept", "nodes")]
+    assert "max_nodes: found 1, wanted 2 or more" in refusal(parsed(LEGACY, max_nodes=1))
+
+
 def test_a_port_of_the_rendezvous_that_is_taken_is_another() -> None:
     recipe, _ = convert(parsed(PLAIN, defaults={"tensor_parallel": 2, "port": 25000}))
     assert recipe["ports"] == {"api": 25000, "master": 25001}
@@ -224,6 +229,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     (TEMPLATE, {"runtime": "sglang"}, "runtime: found 'sglang', wanted one of vllm, vllm-distributed"),
     (TEMPLATE, {"recipe_version": "3"}, "recipe_version: found '3', wanted 1 or 2"),
     (TEMPLATE, {"include": "base"}, "include: found 'base', wanted one whole recipe"),
+    ("defaults: {port: 1}", {"include": "@official/base"}, "include: found '@official/base', wanted one whole recipe"),
     (TEMPLATE, {"defaults": [1]}, "defaults: found [1], wanted dict"),
     (TEMPLATE, {"command": True}, "command: found True, wanted str"),
     (TEMPLATE, {"max_nodes": 1, "min_nodes": None}, "one node only, wanted one for two or more"),
@@ -260,7 +266,7 @@ def test_two_revisions_are_a_contradiction() -> None:
     assert "model_revision: found 'abc', but --revision def" in refusal(source)
 
 
-@pytest.mark.parametrize("source", [None, [], "text", {}, {"services": {}}, {"model": "a/b", "engine": "vllm"}])
+@pytest.mark.parametrize("source", [None, [], "text", {}, {"services": {}}, {"include": ["a.yaml"]}, {"model": "a/b", "engine": "vllm"}])
 def test_what_is_no_recipe_is_named(source: Any) -> None:
     assert "wanted a sparkrun recipe" in refusal(source)
 
