@@ -21,11 +21,16 @@ _NUMBERS = ("attention_heads", "nodes")
 _TEXTS = ("vllm_version", "image", "model")
 
 
-def sparkrun_recipe(path: str, name: str, **options: t.Any) -> dict[str, t.Any]:
-    """The sparkrun recipe in the file `path` as a recipe called `name`, with a report; see `_sparkrun.convert`."""
+def sparkrun_recipe(path: str, name: str, tell_error: bool = False, **options: t.Any) -> dict[str, t.Any]:
+    """The sparkrun recipe in the file `path` as a recipe called `name`, with a report; see `_sparkrun.convert`.
+
+    `tell_error`: return what is wrong as `error`, for a task that says it without Ansible's account of where a filter failed.
+    """
     try:
         recipe, report = _sparkrun.convert(_parsed(path), str(name), os.path.basename(path), recipes.read(PATTERN), **_options(options))
     except _sparkrun_report.SparkrunError as error:
+        if tell_error:
+            return {"error": f"{path}: {error}"}
         # Ansible would repeat the cause, which is part of the text.
         raise AnsibleFilterError(f"{path}: {error}") from None
     title = f"{recipe['title']}."

@@ -91,6 +91,11 @@ def test_a_file_that_cannot_be_read_is_named(path: str, wanted: str) -> None:
         sparkrun_recipe(path, "mine", attention_heads=64)
 
 
+def test_what_is_wrong_may_be_told_instead(tmp_path: Path) -> None:
+    text = f"{tmp_path}: the file cannot be read: Is a directory"
+    assert sparkrun_recipe(str(tmp_path), "mine", tell_error=True) == {"error": text}
+
+
 def test_the_text_is_in_the_style_of_our_recipes(tmp_path: Path) -> None:
     path = tmp_path / "theirs.yaml"
     path.write_text(PLAIN)
