@@ -1,0 +1,125 @@
+# Copyright: (c) 2026, The dgx_spark.vllm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.dgx_spark.vllm.plugins.filter import sparkrun_recipe as plugin
+from ansible_collections.dgx_spark.vllm.plugins.filter.recipe_yaml import FilterModule as Writer
+from ansible_collections.dgx_spark.vllm.plugins.lookup import recipe as recipes
+from tests.unit.plugins.fixtures.sparkrun import PATTERN, PLAIN, TEMPLATE
+
+sparkrun_recipe = plugin.FilterModule().filters()["sparkrun_recipe"]
+recipe_yaml = Writer().filters()["recipe_yaml"]
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "theirs.yaml"
+    path.write_text(TEMPLATE)
+    return path
+
+
+def test_a_file_becomes_a_recipe_with_its_report(source: Path) -> None:
+    made = sparkrun_recipe(str(source), "mine", attention_heads="64", nodes=None)
+    assert made["recipe"]["source"] == "sparkrun recipe theirs.yaml"
+    assert made["recipe"]["title"] == "A big model, on two nodes"
+    assert len(made["table"]) == len(made["report"]) + 1
+    assert made["comments"][0] == "A big model, on two nodes."
+    assert made["comments"][2] == "Converted from the sparkrun recipe theirs.yaml by dgx_spark.vllm 0.1.0."
+
+
+def test_the_version_is_that_of_the_installed_collection(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "recipes" / f"{plugin.PATTERN}.yml").write_text(yaml.safe_dump(PATTERN))
+    (tmp_path / "MANIFEST.json").write_text(json.dumps({"collection_info": {"version": "9.8.7"}}))
+    monkeypatch.setattr(recipes, "RECIPES", str(tmp_path / "recipes"))
+    assert "dgx_spark.vllm 9.8.7." in sparkrun_recipe(str(source), "mine", attention_heads=64)["comments"][2]
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        ({}, "-e attention_heads="),
+        ({"attention_heads": "many"}, "attention_heads: found 'many', wanted a whole number"),
+        ({"attention_heads": 0}, "attention_heads: found 0, wanted a whole number"),
+        ({"attention_heads": True}, "attention_heads: found True, wanted a whole number"),
+        ({"attention_heads": 64, "image": " "}, "image: found no text"),
+        ({"heads": 64}, "heads: no option of the import, wanted attention_heads"),
+    ],
+)
+def test_an_option_that_does_not_fit_is_named(source: Path, options: dict[str, Any], wanted: str) -> None:
+    with pytest.raises(AnsibleFilterError) as refused:
+        sparkrun_recipe(str(source), "mine", **options)
+    assert str(refused.value).startswith(f"{source}: ") and wanted in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "wanted"),
+    [
+        (b"a: [", "the file is not YAML: "),
+        (b"a: !!python/object:os.system {}", "the file is not YAML: "),
+        (b"a: 2026-13-45", "the file is not YAML: "),
+        (b"a: " + b"9" * 5000, "the file is not YAML: "),
+        (b"model: 0x" + b"f" * 5000, "the file is not YAML: found a number with too many digits"),
+        (b"[" * 3000, "the file is not YAML: "),
+        (b"a: \xff", "found bytes that are not UTF-8"),
+        (b"- model", "found list, wanted a sparkrun recipe"),
+        (b"", "found NoneType, wanted a sparkrun recipe"),
+        (b"services: {}", "found services, wanted a sparkrun recipe"),
+    ],
+)
+def test_a_file_that_is_no_recipe_is_named(source: Path, content: bytes, wanted: str) -> None:
+    source.write_bytes(content)
+    with pytest.raises(AnsibleFilterError) as refused:
+        sparkrun_recipe(str(source), "mine", attention_heads=64)
+    assert str(refused.value).startswith(f"{source}: {wanted}")
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("path", "wanted"), [("/nowhere/x.yaml", "No such file"), ("/", "Is a directory")])
+def test_a_file_that_cannot_be_read_is_named(path: str, wanted: str) -> None:
+    with pytest.raises(AnsibleFilterError, match=rf"{path}: the file cannot be read: {wanted}"):
+        sparkrun_recipe(path, "mine", attention_heads=64)
+
+
+def test_what_is_wrong_may_be_told_instead(tmp_path: Path) -> None:
+    text = f"{tmp_path}: the file cannot be read: Is a directory"
+    assert sparkrun_recipe(str(tmp_path), "mine", tell_error=True) == {"error": text}
+
+
+def test_the_text_is_in_the_style_of_our_recipes(tmp_path: Path) -> None:
+    path = tmp_path / "theirs.yaml"
+    path.write_text(PLAIN)
+    made = sparkrun_recipe(str(path), "mine", attention_heads=16)
+    text = recipe_yaml(made["recipe"], made["comments"])
+    assert text.startswith("---\n# mine.\n#\n# Converted from")
+    assert yaml.safe_load(text) == made["recipe"]
+    for line in (
+        "schema: 1\nname: mine\ntitle: mine\n",
+        "\n\nimage:\n  name: registry.example/vllm:latest\n  entrypoint: [vllm]\n  command: [serve]\n\n",
+        '\n  ulimits: {memlock: "-1:-1", stack: "67108864"}\n',
+        '\n  HF_HUB_OFFLINE: "1"\n',
+        "\n  trust-remote-code: true\n",
+    ):
+        assert line in text, text
+    assert max(map(len, text.splitlines())) <= 142
+
+
+def test_the_recipes_of_the_collection_are_written_as_they_are() -> None:
+    assert yaml.safe_load(recipe_yaml(PATTERN)) == PATTERN
+    assert list(yaml.safe_load(recipe_yaml(dict(reversed(PATTERN.items()))))) == list(PATTERN)
+
+
+@pytest.mark.parametrize("recipe", [None, [], "text", {"name": object()}, {"name": b"x"}])
+def test_what_cannot_be_written_is_named(recipe: Any) -> None:
+    with pytest.raises(AnsibleFilterError, match=r"recipe_yaml: .*wanted"):
+        recipe_yaml(recipe)
