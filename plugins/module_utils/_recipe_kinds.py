@@ -1,0 +1,260 @@
+# Copyright (c) 2026, The dgx_spark.vllm authors
+# Simplified BSD License (see https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Kinds of values: text, whole numbers, lists, mappings. Each checks a value, and each is written as JSON Schema from the same words.
+
+A check knows at least as much as the schema: what the schema refuses, the check refuses too.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing as t
+
+from ._recipe_words import WHOLE_LIMIT, json_problems, line, near, no_quotes, one_of, quotes, shown, step, suggestion
+
+
+class Kind:
+    """What a value may be. `about` describes it in one sentence, `wanted` says what a right value is."""
+
+    about: str
+    python: tuple[type, ...]
+
+    def takes(self, value: t.Any) -> bool:
+        """Whether the value has the type; all else is left to `problems`."""
+        return isinstance(value, self.python) and not isinstance(value, bool)
+
+    @property
+    def wants(self) -> str:
+        raise NotImplementedError
+
+    def problems(self, value: t.Any, path: str) -> list[str]:
+        """What is wrong with the value at `path`, one sentence each."""
+        raise NotImplementedError
+
+    def schema(self) -> dict[str, t.Any]:
+        """JSON Schema, draft 2020-12."""
+        return {"description": self.about} if self.about else {}
+
+
+@dataclasses.dataclass(frozen=True)
+class Text(Kind):
+    """Text of one line that matches the whole `pattern` (which Python and ECMAScript read alike), or is one of `choices`."""
+
+    about: str
+    wanted: str = ""
+    pattern: str = r"[^\x00-\x1f]+"
+    choices: tuple[str, ...] = ()
+    python = (str,)
+
+    @property
+    def wants(self) -> str:
+        return self.wanted or (one_of(self.choices) if self.choices else "text of one line")
+
+    def fits(self, value: str) -> bool:
+        if self.choices:
+            return value in self.choices
+        return bool(line(value) and re.fullmatch(self.pattern, value))
+
+    def problems(self, value: t.Any, path: str) -> list[str]:
+        if not self.takes(value):
+            return [f"{path}: found {shown(value)}, wanted {self.wants}{'' if 'quotes' in self.wants else quotes(value)}"]
+        if not self.fits(value):
+            return [f"{path}: found {shown(value)}, wanted {self.wants}{suggestion(value, self.choices)}"]
+        return []
+
+    def schema(self) -> dict[str, t.Any]:
+        return {**super().schema(), "type": "string", **({"enum": list(self.choices)} if self.choices else {"pattern": f"^({self.pattern})$"})}
+
+
+@dataclasses.dataclass(frozen=True)
+class Whole(Kind):
+    """A whole number from `minimum` to `maximum`, both included."""
+
+    about: str
+    minimum: int
+    maximum: t.Optional[int] = None
+    python = (int,)
+
+    @property
+    def wants(self) -> str:
+        if self.maximum == self.minimum:
+            return str(self.minimum)
+        return f"a whole number from {self.minimum} {'on' if self.maximum is None else f'to {self.maximum}'}"
+
+    def problems(self, value: t.Any, path: str) -> list[str]:
+        if self.takes(value) and self.minimum <= value <= (WHOLE_LIMIT if self.maximum is None else self.maximum):
+            return []
+        return [f"{path}: found {shown(value)}, wanted {self.wants}{no_quotes(value)}"]
+
+    def schema(self) -> dict[str, t.Any]:
+        limits = {"minimum": self.minimum} if self.maximum is None else {"minimum": self.minimum, "maximum": self.maximum}
+        return {**super().schema(), **({"const": self.minimum} if self.maximum == self.minimum else {"type": "integer", **limits})}
+
+
+@dataclasses.dataclass(frozen=True)
+class Flag(Kind):
+    """True or false."""
+
+    about: str
+    python = (bool,)
+    wants = "true or false"
+
+    def takes(self, value: t.Any) -> bool:
+        return isinstance(value, bool)
+
+    def problems(self, value: t.Any, path: str) -> list[str]:
+        return [] if self.takes(value) else [f"{path}: found {shown(value)}, wanted {self.wants}, without quotes"]
+
+    def schema(self) -> dict[str, t.Any]:
+        return {**super().schema(), "type": "boolean"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Argument(Kind):
+    """The value of an option of vLLM: what a word of a command line, or JSON in one, can say."""
+
+    about: str
+    nested: bool = True
+    python = (str, int, float, bool, list, dict)
+
+    @property
+    def wants(self) -> str:
+        return "text, a number, true" + (", a list or a mapping" if self.nested else " or false")
+
+    def problems(self, value: t.Any, path: str) -> list[str]:
+        if isinstance(value, (list, dict)) and not self.nested:
+            return [f"{path}: found {shown(value)}, wanted {self.wants}"]
+        return json_problems(value, path)
+
+    def schema(self) -> dict[str, t.Any]:
+        if not self.nested:
+            return {**super().schema(), "type": ["string", "number", "boolean"], "minLength": 1}
+        # An option that is false, null or empty is one that is not given, or its opposite.
+        types = [{"const": True}, {"type": "number"}, {"type": "string", "minLength": 1}, {"type": "array"}, {"type": "object"}]
+        return {**super().schema(), "anyOf": types}
+
+
+@dataclasses.dataclass(frozen=True)
+class List(Kind):
+    """A list of `items`, at least `minimum` of them, each but once if `unique`."""
+
+    about: str
+    items: Kind
+    minimum: int = 0
+    unique: bool = False
+    python = (list,)
+
+    @property
+    def wants(self) -> str:
+        return f"a list{', not empty' if self.minimum else ''}"
+
+    def problems(self, value: t.Any, path: str) -> list[str]:
+        if not self.takes(value) or len(value) < self.minimum:
+            return [f"{path}: found {shown(value)}, wanted {self.wants}"]
+        found = [problem for number, item in enumerate(value) for problem in self.items.problems(item, f"{path}[{number}]")]
+        if found or not self.unique:
+            return found
+        # 1 and true are two values, 1 and 1.0 are one, as in JSON Schema.
+        keys = [(isinstance(item, bool), item) for item in value]
+        repeated = [(number, keys.index(key)) for number, key in enumerate(keys) if keys.index(key) != number]
+        return [f"{path}[{number}]: found {shown(value[number])} again, as in {path}[{first}]; once is enough" for number, first in repeated]
+
+    def schema(self) -> dict[str, t.Any]:
+        more = {**({"minItems": self.minimum} if self.minimum else {}), **({"uniqueItems": True} if self.unique else {})}
+        return {**super().schema(), "type": "array", "items": self.items.schema(), **more}
+
+
+@dataclasses.dataclass(frozen=True)
+class Mapping(Kind):
+    """A mapping whose `keys` are known; all are required but the `optional`."""
+
+    about: str
+    keys: dict[str, Kind]
+    optional: tuple[str, ...] = ()
+    whole: str = "a recipe"
+    python = (dict,)
+
+    @property
+    def wants(self) -> str:
+        return f"a mapping with {', '.join(key for key in self.keys if key not in self.optional)}"
+
+    def problems(self, value: t.Any, path: str) -> list[str]:
+        if not self.takes(value):
+            return [f"{path}: found {shown(value)}, wanted {self.wants}"]
+        found = []
+        for key in value:
+            if key not in self.keys:
+                found.append(f"{step(path, key)} is not a key of {self.whole}{near(key, self.keys)}; known here: {', '.join(self.keys)}")
+        for key, kind in self.keys.items():
+            if key in value:
+                found += kind.problems(value[key], step(path, key))
+            elif key not in self.optional:
+                found.append(f"{step(path, key)} is missing, wanted {kind.wants}")
+        return found
+
+    def schema(self) -> dict[str, t.Any]:
+        return {
+            **super().schema(),
+            "type": "object",
+            "properties": {key: kind.schema() for key, kind in self.keys.items()},
+            "required": [key for key in self.keys if key not in self.optional],
+            "additionalProperties": False,
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Table(Kind):
+    """A mapping of `values` by any number of names, each of which is a `noun`."""
+
+    about: str
+    names: Text
+    noun: str
+    values: Kind
+    python = (dict,)
+    wants = "a mapping"
+
+    def problems(self, value: t.Any, path: str) -> list[str]:
+        if not self.takes(value):
+            return [f"{path}: found {shown(value)}, wanted {self.wants}"]
+        found = []
+        for name, entry in value.items():
+            if not self.names.takes(name) or not self.names.fits(name):
+                known = f"; known here: {', '.join(self.names.choices)}" if self.names.choices else quotes(name)
+                found.append(f"{step(path, name)} is no {self.noun}{near(name, self.names.choices)}{known}")
+            found += self.values.problems(entry, step(path, name))
+        return found
+
+    def schema(self) -> dict[str, t.Any]:
+        own = {**super().schema(), "type": "object"}
+        if self.names.choices:
+            return {**own, "properties": {name: self.values.schema() for name in self.names.choices}, "additionalProperties": False}
+        return {**own, "propertyNames": {"pattern": f"^({self.names.pattern})$"}, "additionalProperties": self.values.schema()}
+
+
+@dataclasses.dataclass(frozen=True)
+class Either(Kind):
+    """One of several kinds, which differ in their types."""
+
+    about: str
+    kinds: tuple[Kind, ...]
+
+    def takes(self, value: t.Any) -> bool:
+        return any(kind.takes(value) for kind in self.kinds)
+
+    @property
+    def wants(self) -> str:
+        return " or ".join(kind.wants for kind in self.kinds)
+
+    def problems(self, value: t.Any, path: str) -> list[str]:
+        for kind in self.kinds:
+            if kind.takes(value):
+                return kind.problems(value, path)
+        return [f"{path}: found {shown(value)}, wanted {self.wants}"]
+
+    def schema(self) -> dict[str, t.Any]:
+        return {**super().schema(), "anyOf": [kind.schema() for kind in self.kinds]}
