@@ -41,7 +41,7 @@ import typing as t
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.dgx_spark.vllm.plugins.module_utils import _recipe
+from ansible_collections.dgx_spark.vllm.plugins.module_utils import _recipe, _recipe_words
 from ansible_collections.dgx_spark.vllm.plugins.plugin_utils import _recipe_file
 
 # Beside plugins/, both in an installed collection and in a checkout.
@@ -64,7 +64,7 @@ class RecipeError(AnsibleLookupError):
 def read(term: str) -> dict[str, t.Any]:
     """The recipe called `term`, or in the file `term`; raises RecipeError with all that is wrong in it."""
     if not isinstance(term, str):
-        raise RecipeError([f"no recipe {term!r}, wanted the name of a recipe or the path of one in quotes"])
+        raise RecipeError([f"no recipe {_recipe_words.shown(term)}, wanted the name of a recipe or the path of one in quotes"])
     if term.endswith(".yml"):
         path = place = os.path.expanduser(term)
         name = os.path.basename(term)[:-4]
@@ -76,7 +76,8 @@ def read(term: str) -> dict[str, t.Any]:
     try:
         recipe = _recipe_file.load(path)
     except _recipe_file.FileError as error:
-        raise RecipeError([f"recipe {place}: {problem}" for problem in error.problems]) from error
+        # Ansible would add the text of a cause, which is the same.
+        raise RecipeError([f"recipe {place}: {problem}" for problem in error.problems]) from None
     found = _recipe.problems(recipe, name, place)
     if found:
         raise RecipeError(found)

@@ -116,7 +116,10 @@ class Flag(Kind):
 
 @dataclasses.dataclass(frozen=True)
 class Argument(Kind):
-    """The value of an option of vLLM: what a word of a command line, or JSON in one, can say."""
+    """The value of an option of vLLM: what a word of a command line, or JSON in one if `nested`, can say.
+
+    An option that is null, false or empty is one that is not given, or its opposite; the check of all arguments says so.
+    """
 
     about: str
     nested: bool = True
@@ -127,14 +130,13 @@ class Argument(Kind):
         return "text, a number, true" + (", a list or a mapping" if self.nested else " or false")
 
     def problems(self, value: t.Any, path: str) -> list[str]:
-        if isinstance(value, (list, dict)) and not self.nested:
+        if not self.nested and (value is None or value == "" or isinstance(value, (list, dict))):
             return [f"{path}: found {shown(value)}, wanted {self.wants}"]
         return json_problems(value, path)
 
     def schema(self) -> dict[str, t.Any]:
         if not self.nested:
             return {**super().schema(), "type": ["string", "number", "boolean"], "minLength": 1}
-        # An option that is false, null or empty is one that is not given, or its opposite.
         types = [{"const": True}, {"type": "number"}, {"type": "string", "minLength": 1}, {"type": "array"}, {"type": "object"}]
         return {**super().schema(), "anyOf": types}
 
