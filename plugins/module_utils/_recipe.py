@@ -17,6 +17,7 @@ import re
 import typing as t
 
 from . import _overlay_apt, _overlay_layers, _recipe_shape, _recipe_words
+from ._recipe_words import shown
 
 DEVICES = _recipe_shape.DEVICES
 suggestion = _recipe_words.suggestion
@@ -82,7 +83,7 @@ def override_problems(recipe: dict[str, t.Any]) -> list[str]:
 def _meaning_problems(recipe: dict[str, t.Any], name: str) -> list[str]:
     found = []
     if recipe["name"] != name:
-        found.append(f"name: found {recipe['name']!r}, wanted {name!r}, the name of its file")
+        found.append(f"name: found {shown(recipe['name'])}, wanted {shown(name)}, the name of its file")
     if recipe["ports"]["api"] == recipe["ports"]["master"]:
         found.append(f"ports: api and master are both {recipe['ports']['api']}, wanted two different ports")
     found += _nccl_problems(recipe["nccl"])
@@ -102,7 +103,7 @@ def _nccl_problems(nccl: dict[str, t.Any]) -> list[str]:
         problem = _overlay_apt.package_problem(nccl["apt_package"])
         if problem or not nccl["apt_package"].partition("=")[2].startswith(f"{nccl['version']}-"):
             wanted = f"a package with nccl.version, such as libnccl2={nccl['version']}-1+cuda13.2"
-            found.append(f"nccl.apt_package: found {nccl['apt_package']!r}, wanted {wanted}")
+            found.append(f"nccl.apt_package: found {shown(nccl['apt_package'])}, wanted {wanted}")
     return found
 
 
@@ -114,12 +115,12 @@ def _argument_problems(recipe: dict[str, t.Any]) -> list[str]:
         if option in RESERVED_ARGUMENTS:
             found.append(f"{where} is decided by the roles (ranks, addresses, ports, names); leave it out")
         if value is None or value == "" or value is False:
-            found.append(f"{where}: found {_recipe_words.shown(value)}; leave the option out, or name its opposite, such as no-{option}: true")
+            found.append(f"{where}: found {shown(value)}; leave the option out, or name its opposite, such as no-{option}: true")
     parallel = 1
     for option in ("tensor-parallel-size", "pipeline-parallel-size", "data-parallel-size"):
         size = arguments.get(option, 1)
         if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-            found.append(f"arguments.{option}: found {size!r}, wanted a whole number from 1 on")
+            found.append(f"arguments.{option}: found {shown(size)}, wanted a whole number from 1 on")
             return found
         parallel *= size
     if parallel != recipe["nodes"]:
@@ -150,18 +151,20 @@ def _container_problems(container: dict[str, t.Any]) -> list[str]:
     for limit, value in container["ulimits"].items():
         soft, _colon, hard = value.partition(":")
         if hard and hard != "-1" and (soft == "-1" or int(soft) > int(hard)):
-            found.append(f"container.ulimits.{limit}: found {value!r}, wanted a soft limit that is not above the hard one")
+            found.append(f"container.ulimits.{limit}: found {shown(value)}, wanted a soft limit that is not above the hard one")
     first: dict[str, str] = {}
     for number, mount in enumerate(container["mounts"]):
         place = f"container.mounts[{number}]"
         paths = {f"{place}.{end}": mount[end] for end in ("source", "target")} if isinstance(mount, dict) else {place: mount}
         for where, path in paths.items():
             if posixpath.normpath(path) != path:
-                found.append(f"{where}: found {path!r}, wanted it without ., .., doubled or trailing slashes: {posixpath.normpath(path)}")
+                found.append(f"{where}: found {shown(path)}, wanted it without ., .., doubled or trailing slashes")
         where, target = list(paths.items())[-1]
         if target in first:
-            found.append(f"{where}: found {target}, which is the target of {first[target]} too; wanted one mount for each target")
+            found.append(f"{where}: found {shown(target)}, which is the target of {first[target]} too; wanted one mount for each target")
         first.setdefault(target, place)
         if f"{_overlay_layers.OWN}/".startswith(f"{target.rstrip('/')}/") or target.startswith(f"{_overlay_layers.OWN}/"):
-            found.append(f"{where}: found {target}, which would hide {_overlay_layers.OWN}, where the overlay's NCCL is; wanted another place")
+            found.append(
+                f"{where}: found {shown(target)}, which would hide {_overlay_layers.OWN}, where the overlay's NCCL is; wanted another place"
+            )
     return found

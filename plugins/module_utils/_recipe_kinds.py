@@ -68,7 +68,11 @@ class Text(Kind):
         return []
 
     def schema(self) -> dict[str, t.Any]:
-        return {**super().schema(), "type": "string", **({"enum": list(self.choices)} if self.choices else {"pattern": f"^({self.pattern})$"})}
+        return {
+            **super().schema(),
+            "type": "string",
+            **({"enum": list(self.choices)} if self.choices else {"pattern": f"^({self.pattern})$"}),
+        }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,7 +168,9 @@ class List(Kind):
         # 1 and true are two values, 1 and 1.0 are one, as in JSON Schema.
         keys = [(isinstance(item, bool), item) for item in value]
         repeated = [(number, keys.index(key)) for number, key in enumerate(keys) if keys.index(key) != number]
-        return [f"{path}[{number}]: found {shown(value[number])} again, as in {path}[{first}]; once is enough" for number, first in repeated]
+        return [
+            f"{path}[{number}]: found {shown(value[number])} again, as in {path}[{first}]; once is enough" for number, first in repeated
+        ]
 
     def schema(self) -> dict[str, t.Any]:
         more = {**({"minItems": self.minimum} if self.minimum else {}), **({"uniqueItems": True} if self.unique else {})}

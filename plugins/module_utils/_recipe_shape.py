@@ -44,7 +44,9 @@ IMAGE = Mapping(
     {
         "name": Text("What docker pull takes.", "the name of an image, such as vllm/vllm-openai:v0.21.0", r"[A-Za-z0-9][A-Za-z0-9._:/@-]*"),
         "digest": Text("Digest of the image in its registry.", "sha256: and 64 hex digits in lower case", r"sha256:[0-9a-f]{64}"),
-        "entrypoint": List("Words that start vLLM's command line. Left out, the image's own are looked at.", Text("", "a word, not empty"), 1),
+        "entrypoint": List(
+            "Words that start vLLM's command line. Left out, the image's own are looked at.", Text("", "a word, not empty"), 1
+        ),
         "command": List("Words before the model, such as serve. Left out, they follow from the image.", Text("", "a word, not empty")),
     },
     optional=("digest", "entrypoint", "command"),
@@ -145,9 +147,17 @@ CONTAINER = Mapping(
             "Limits of the container, by name.",
             Text("", choices=_ULIMITS),
             "limit that Docker knows",
-            Text("SOFT or SOFT:HARD; -1 is no limit.", 'SOFT or SOFT:HARD in quotes, such as "-1:-1"', r"(-1|[0-9]{1,19})(:(-1|[0-9]{1,19}))?"),
+            Text(
+                "SOFT or SOFT:HARD; -1 is no limit.",
+                'SOFT or SOFT:HARD in quotes, such as "-1:-1"',
+                r"(-1|[0-9]{1,19})(:(-1|[0-9]{1,19}))?",
+            ),
         ),
-        "capabilities": List("Capabilities that the container gets, without CAP_.", Text("", "a capability of Linux without CAP_", choices=_CAPABILITIES), unique=True),
+        "capabilities": List(
+            "Capabilities that the container gets, without CAP_.",
+            Text("", "a capability of Linux without CAP_", choices=_CAPABILITIES),
+            unique=True,
+        ),
         "devices": List(
             "Devices that the container gets.",
             Text("", "PATH, PATH:PATH or PATH:PATH:rwm, absolute", r"/[^:,\s\x00-\x1f]+(:/[^:,\s\x00-\x1f]+)?(:[rwm]{1,3})?"),
@@ -169,7 +179,9 @@ RECIPE = Mapping(
         ),
         "title": Text("One line for people."),
         "source": Text("Where the values come from."),
-        "vllm_version": Text("Version of vLLM that the arguments are for.", "a version in quotes, such as 0.21.1", r"[0-9]+\.[0-9]+[A-Za-z0-9.+_-]*"),
+        "vllm_version": Text(
+            "Version of vLLM that the arguments are for.", "a version in quotes, such as 0.21.1", r"[0-9]+\.[0-9]+[A-Za-z0-9.+_-]*"
+        ),
         # A single node has no cluster to plan.
         "nodes": Whole("Number of nodes.", 2),
         "device": Text("What the ranks compute on.", choices=DEVICES),

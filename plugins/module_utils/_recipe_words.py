@@ -92,9 +92,7 @@ def json_problems(value: t.Any, path: str, depth: int = _DEPTH) -> list[str]:
     if isinstance(value, list):
         return [problem for number, item in enumerate(value) for problem in json_problems(item, f"{path}[{number}]", depth - 1)]
     if isinstance(value, dict):
-        found = [
-            f"{step(path, key)} is no text{quotes(key)}" for key in value if not isinstance(key, str) or not line(key)
-        ]
+        found = [f"{step(path, key)} is no text{quotes(key)}" for key in value if not isinstance(key, str) or not line(key)]
         return found + [problem for key, item in value.items() for problem in json_problems(item, step(path, key), depth - 1)]
     if isinstance(value, str):
         if not line(value):

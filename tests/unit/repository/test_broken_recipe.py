@@ -27,7 +27,11 @@ MISTAKES = [
         ["container.mounts[0].readonly is not a key of a recipe (did you mean read_only?)", "container.mounts[1].readonly is not"],
         id="a key misspelt",
     ),
-    pytest.param(("nodes: 2", "nodes: 2\nports: {api: 1, master: 2}"), ["ports: found it in line 14 and again in line 39, wanted it once"], id="a key twice"),
+    pytest.param(
+        ("nodes: 2", "nodes: 2\nports: {api: 1, master: 2}"),
+        ["ports: found it in line 14 and again in line 39, wanted it once"],
+        id="a key twice",
+    ),
 ]
 
 

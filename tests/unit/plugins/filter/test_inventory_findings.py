@@ -68,7 +68,9 @@ def test_more_hosts_than_the_recipe_is_for_are_spares_unless_the_playbook_says_h
 
 def test_each_mistake_in_a_recipe_is_a_finding_of_its_own_that_names_file_and_place(tmp_path: Path) -> None:
     path = tmp_path / "mine.yml"
-    path.write_text((Path(RECIPES) / "dsv4-flash-b12x-1m.yml").read_text().replace("ipc: host", "ipc: hots").replace("api: 8000", "api: 80000"))
+    path.write_text(
+        (Path(RECIPES) / "dsv4-flash-b12x-1m.yml").read_text().replace("ipc: host", "ipc: hots").replace("api: 8000", "api: 80000")
+    )
     found = [item for item in find(recipe=str(path)) if item["id"] == "inventory.recipe"]
     assert [item["found"].partition(", wanted")[0] for item in found] == [
         f"recipe {path}: ports.api: found 80000",

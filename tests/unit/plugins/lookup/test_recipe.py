@@ -38,7 +38,8 @@ def test_a_recipe_is_read_by_name_and_by_path(tmp_path: Path) -> None:
 def test_anchors_aliases_and_merges_are_plain_yaml(tmp_path: Path) -> None:
     path = tmp_path / FILE.name
     changed = TEXT.replace("capabilities: [IPC_LOCK]", "capabilities: &all [IPC_LOCK]").replace(
-        "- {source: /etc/group, target: /etc/group, read_only: true}", "- {<<: {source: /a, read_only: true}, source: /etc/group, target: /etc/group}"
+        "- {source: /etc/group, target: /etc/group, read_only: true}",
+        "- {<<: {source: /a, read_only: true}, source: /etc/group, target: /etc/group}",
     )
     assert changed.count("<<") == 1
     path.write_text(changed)
@@ -52,7 +53,10 @@ BAD_TEXT = [
     ("a: [", ["is not YAML: line 1, column 5: while parsing a flow node expected the node content"]),
     ("--- 1\n--- 2\n", ["is not YAML: line 2, column 1: expected a single document in the stream but found another document"]),
     ("a: \x07", ["line 1: found the character 0x0007, which YAML does not take"]),
-    ("a: 1\nb: {c: 1, d: 2,\n  c: 3}\na: 2", ["a: found it in line 1 and again in line 4, wanted it once", "b.c: found it in line 2 and again in line 3"]),
+    (
+        "a: 1\nb: {c: 1, d: 2,\n  c: 3}\na: 2",
+        ["a: found it in line 1 and again in line 4, wanted it once", "b.c: found it in line 2 and again in line 3"],
+    ),
     ("a:\n- {b: 1, 'b': 1}", ["a[0].b: found it in line 2 and again in line 2, wanted it once"]),
     ("a: !!python/object/apply:os.system [x]", ["a: line 1: found the tag '!!python/object/apply:os.system', wanted data without tags"]),
     ("a: !secret b", ["a: line 1: found the tag '!secret', wanted data without tags"]),

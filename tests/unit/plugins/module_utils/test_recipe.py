@@ -114,7 +114,11 @@ SHAPES: list[tuple[Place, Any, str]] = [
     (("container", "mounts"), ["models"], "container.mounts[0]: found 'models', wanted an absolute path"),
     (("container", "mounts"), [3], "container.mounts[0]: found 3, wanted a mapping with source, target or an absolute path"),
     (("container", "mounts", 1, "target"), "etc/group", "container.mounts[1].target: found 'etc/group', wanted an absolute path"),
-    (("container", "mounts", 1, "source"), "/a,readonly", "container.mounts[1].source: found '/a,readonly', wanted an absolute path without commas"),
+    (
+        ("container", "mounts", 1, "source"),
+        "/a,readonly",
+        "container.mounts[1].source: found '/a,readonly', wanted an absolute path without commas",
+    ),
     (("container", "mounts", 1, "read_only"), "true", "container.mounts[1].read_only: found 'true', wanted true or false, without quotes"),
     (("container", "mounts", 1, "readonly"), True, "container.mounts[1].readonly is not a key of a recipe (did you mean read_only?)"),
     (("container", "mounts", 1, "optional"), 1, "container.mounts[1].optional: found 1, wanted true or false"),
@@ -124,8 +128,16 @@ SHAPES: list[tuple[Place, Any, str]] = [
 MEANINGS: list[tuple[Place, Any, str]] = [
     (("arguments", "max-model-len"), "1e6", "found '1e6'; YAML reads that as text, not as a number: write 1000000"),
     (("arguments", "max-model-len"), "2.5E-7", "found '2.5E-7'; YAML reads that as text, not as a number: write 2.5e-07"),
-    (("arguments", "hf-overrides"), {"rope": {"theta": "1e-5"}}, "arguments.hf-overrides.rope.theta: found '1e-5'; YAML reads that as text"),
-    (("arguments", "hf-overrides"), {True: 1}, "arguments.hf-overrides[true] is no text; yes, no, on, off, true and false are text only in"),
+    (
+        ("arguments", "hf-overrides"),
+        {"rope": {"theta": "1e-5"}},
+        "arguments.hf-overrides.rope.theta: found '1e-5'; YAML reads that as text",
+    ),
+    (
+        ("arguments", "hf-overrides"),
+        {True: 1},
+        "arguments.hf-overrides[true] is no text; yes, no, on, off, true and false are text only in",
+    ),
     (("arguments", "hf-overrides"), [float("nan")], "arguments.hf-overrides[0]: found nan, wanted a number that is finite"),
     (("arguments", "hf-overrides"), datetime.date(2026, 1, 2), "found datetime.date(2026, 1, 2), wanted text, a number, true, a list"),
     (("arguments", "seed"), 2**63, "arguments.seed: found 9223372036854775808, wanted a number of at most 63 bits"),
@@ -134,12 +146,24 @@ MEANINGS: list[tuple[Place, Any, str]] = [
     (("environment", "HF_HUB_OFFLINE"), "a\u2028b", "environment.HF_HUB_OFFLINE: found 'a\\u2028b', wanted text of one line"),
     (("environment", 1), "x", "environment[1] is no name of an environment variable; put it in quotes"),
     (("nodes",), 2.0, "nodes: found 2.0, wanted a whole number from 2 on"),
-    (("container", "ulimits"), {"stack": "9:8"}, "container.ulimits.stack: found '9:8', wanted a soft limit that is not above the hard one"),
-    (("container", "ulimits"), {"stack": "-1:8"}, "container.ulimits.stack: found '-1:8', wanted a soft limit that is not above the hard one"),
+    (
+        ("container", "ulimits"),
+        {"stack": "9:8"},
+        "container.ulimits.stack: found '9:8', wanted a soft limit that is not above the hard one",
+    ),
+    (
+        ("container", "ulimits"),
+        {"stack": "-1:8"},
+        "container.ulimits.stack: found '-1:8', wanted a soft limit that is not above the hard one",
+    ),
     (("container", "mounts", 1, "source"), "/etc/../x", "container.mounts[1].source: found '/etc/../x', wanted it without ., .., doubled"),
-    (("container", "mounts", 1), "/etc/passwd", "container.mounts[1]: found /etc/passwd, which is the target of container.mounts[0] too"),
-    (("container", "mounts", 1, "target"), "/opt", "container.mounts[1].target: found /opt, which would hide /opt/dgx-spark"),
-    (("container", "mounts", 1, "target"), "/opt/dgx-spark/nccl", "container.mounts[1].target: found /opt/dgx-spark/nccl, which would hide"),
+    (("container", "mounts", 1), "/etc/passwd", "container.mounts[1]: found '/etc/passwd', which is the target of container.mounts[0] too"),
+    (("container", "mounts", 1, "target"), "/opt", "container.mounts[1].target: found '/opt', which would hide /opt/dgx-spark"),
+    (
+        ("container", "mounts", 1, "target"),
+        "/opt/dgx-spark/nccl",
+        "container.mounts[1].target: found '/opt/dgx-spark/nccl', which would hide",
+    ),
 ]
 
 
