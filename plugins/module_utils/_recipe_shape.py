@@ -4,7 +4,7 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""The shape of a recipe: its keys, what each may be, and what it is for. `recipes/schema.json` is written from it (`hacking/recipe_schema`).
+"""The shape of a recipe: its keys, what each may be, and what it is for. `hacking/recipe_schema` writes `recipes/schema.json` from it.
 
 What depends on several keys, or on more than the recipe, is the meaning, and is checked by `_recipe`.
 """
@@ -14,7 +14,8 @@ from __future__ import annotations
 import typing as t
 
 from . import _overlay_layers
-from ._recipe_kinds import Argument, Either, Flag, List, Mapping, Table, Text, Whole
+from ._recipe_containers import Either, List, Mapping, Table
+from ._recipe_kinds import Argument, Flag, Text, Whole
 
 DEVICES = ("gpu", "cpu")
 NCCL_SOURCES = ("wheel", "apt")
