@@ -18,6 +18,7 @@ from ._findings import did_you_mean
 # What neither a file of lines nor a process takes: control characters, other ends of a line, halves of a character.
 _LINE = re.compile("[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]*")
 _EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d{1,2}")
+# What every reader of JSON takes for a whole number, and far more levels than an option has.
 WHOLE_LIMIT = 2**63
 _DEPTH = 20
 _SHOWN = 100
@@ -57,6 +58,7 @@ def one_of(words: t.Sequence[str]) -> str:
 
 
 def near(key: t.Any, known: t.Iterable[str]) -> str:
+    """`suggestion` for a key of a mapping, which may be no text."""
     return suggestion(key, known) if isinstance(key, str) else ""
 
 
@@ -95,8 +97,10 @@ def json_problems(value: t.Any, path: str, depth: int = _DEPTH) -> list[str]:
         found = [f"{step(path, key)} is no text{quotes(key)}" for key in value if not isinstance(key, str) or not line(key)]
         return found + [problem for key, item in value.items() for problem in json_problems(item, step(path, key), depth - 1)]
     if isinstance(value, str):
-        if not line(value):
-            return [f"{path}: found {shown(value)}, wanted text of one line, without control characters"]
+        # Inside of JSON the end of a line is two characters of one line.
+        inside = depth < _DEPTH
+        if not line(re.sub("[\n\t]", "", value) if inside else value):
+            return [f"{path}: found {shown(value)}, wanted text {'' if inside else 'of one line '}without control characters"]
         if _EXPONENT.fullmatch(value):
             return [f"{path}: found {shown(value)}; YAML reads that as text, not as a number: write {_plain(value)}"]
         return []

@@ -143,6 +143,7 @@ MEANINGS: list[tuple[Place, Any, str]] = [
     (("arguments", "seed"), 2**63, "arguments.seed: found 9223372036854775808, wanted a number of at most 63 bits"),
     (("arguments", "chat-template"), "a\nb", "arguments.chat-template: found 'a\\nb', wanted text of one line"),
     (("arguments", "chat-template"), "\ud800", "arguments.chat-template: found '\\ud800', wanted text of one line"),
+    (("arguments", "reasoning-config"), {"end": "\x00"}, "arguments.reasoning-config.end: found '\\x00', wanted text without control"),
     (("environment", "HF_HUB_OFFLINE"), "a\u2028b", "environment.HF_HUB_OFFLINE: found 'a\\u2028b', wanted text of one line"),
     (("environment", 1), "x", "environment[1] is no name of an environment variable; put it in quotes"),
     (("nodes",), 2.0, "nodes: found 2.0, wanted a whole number from 2 on"),
@@ -176,6 +177,10 @@ def test_a_mistake_is_named(path: Place, value: Any, text: str) -> None:
 @pytest.mark.parametrize("recipe", SOUND_RECIPES, ids=lambda recipe: recipe["name"])
 def test_every_key_may_be_there(recipe: dict[str, Any]) -> None:
     assert _recipe.problems(recipe, recipe["name"]) == []
+
+
+def test_text_inside_of_json_may_have_lines() -> None:
+    assert _recipe.problems(replaced(SOUND, ("arguments", "reasoning-config"), {"end": "\n\t</think>", "n": [None, False, ""]}), NAME) == []
 
 
 @pytest.mark.parametrize("key", ["entrypoint", "command", "digest"])
