@@ -148,9 +148,7 @@ def _target_problems(target: t.Any, place: str) -> list[str]:
     if not isinstance(target, str) or not TARGET.fullmatch(target) or posixpath.normpath(target) != target:
         return [f"{place}.target: found {shown(target)}, wanted {_TARGET_WANTED}"]
     if f"{target}/".startswith(f"{OWN}/"):
-        return [
-            f"{place}.target: found {shown(target)}, but {OWN} and what is below is the overlay's own; put NCCL there with nccl.version"
-        ]
+        return [f"{place}.target: found {target}, but {OWN} and what is below is the overlay's own; put NCCL there with nccl.version"]
     return []
 
 
