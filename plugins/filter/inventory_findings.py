@@ -13,7 +13,7 @@ from ansible.errors import AnsibleError, AnsibleFilterError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.dgx_spark.vllm.plugins.lookup import recipe as recipes
-from ansible_collections.dgx_spark.vllm.plugins.module_utils import _findings, _inventory, _recipe
+from ansible_collections.dgx_spark.vllm.plugins.module_utils import _inventory, _recipe
 
 _ROLES = os.path.join(os.path.dirname(recipes.RECIPES), "roles")
 
@@ -105,10 +105,8 @@ def _inventory_findings(
     content = None
     try:
         content = recipes.read(recipe)
-    except AnsibleError as error:
-        found.append(
-            _findings.finding("inventory.recipe", "error", "dsv4_recipe", str(error), "a recipe that can be read", f"correct it in {where}")
-        )
+    except recipes.RecipeError as error:
+        found += [_inventory.recipe_finding(problem, where) for problem in error.problems]
     wanted = int(expected_nodes) if expected_nodes else content["nodes"] if content else None
     found += _inventory.host_findings(hosts, group, head, wanted, addresses, where, spares=not expected_nodes)
     if content and expected_nodes and content["nodes"] != int(expected_nodes):

@@ -9,7 +9,7 @@ import typing as t
 import yaml
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.dgx_spark.vllm.plugins.module_utils import _recipe
+from ansible_collections.dgx_spark.vllm.plugins.module_utils import _recipe_shape
 
 _WIDTH = 140
 # They stand together at the top; each of the others is a paragraph.
@@ -20,7 +20,7 @@ def recipe_yaml(recipe: t.Mapping[str, t.Any], comments: t.Sequence[str] = ()) -
     """The text of a recipe's file: `comments` at the top, the keys in the order of the schema, what is deeper on one line where it fits."""
     if not isinstance(recipe, t.Mapping):
         raise AnsibleFilterError(f"recipe_yaml: found {type(recipe).__name__}, wanted a recipe")
-    order = [key for key in _recipe._SHAPE if key in recipe]
+    order = [key for key in _recipe_shape.RECIPE.keys if key in recipe]
     lines = ["---", *(_comment(str(comment)) for comment in comments)]
     try:
         for key in [*order, *(key for key in recipe if key not in order)]:

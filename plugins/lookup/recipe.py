@@ -38,11 +38,11 @@ _raw:
 import os
 import typing as t
 
-import yaml
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.dgx_spark.vllm.plugins.module_utils import _recipe
+from ansible_collections.dgx_spark.vllm.plugins.module_utils import _recipe, _recipe_words
+from ansible_collections.dgx_spark.vllm.plugins.plugin_utils import _recipe_file
 
 # Beside plugins/, both in an installed collection and in a checkout.
 RECIPES = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "recipes")
@@ -53,24 +53,35 @@ def names() -> list[str]:
     return sorted(name[:-4] for name in os.listdir(RECIPES) if name.endswith(".yml"))
 
 
+class RecipeError(AnsibleLookupError):
+    """A recipe cannot be used; `problems` are sentences that each name the recipe."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
 def read(term: str) -> dict[str, t.Any]:
-    """The recipe called `term`, or in the file `term`; raises AnsibleLookupError with all that is wrong in it."""
+    """The recipe called `term`, or in the file `term`; raises RecipeError with all that is wrong in it."""
+    if not isinstance(term, str):
+        raise RecipeError([f"no recipe {_recipe_words.shown(term)}, wanted the name of a recipe or the path of one in quotes"])
     if term.endswith(".yml"):
-        path, name = os.path.expanduser(term), os.path.basename(term)[:-4]
+        path = place = os.path.expanduser(term)
+        name = os.path.basename(term)[:-4]
     else:
-        path, name = os.path.join(RECIPES, f"{term}.yml"), term
-    if not os.path.isfile(path):
-        known = names()
-        raise AnsibleLookupError(f"no recipe {term!r}{_recipe.suggestion(term, known)}; the recipes are: {', '.join(known)}")
-    with open(path, encoding="utf-8") as file:
-        try:
-            recipe = yaml.safe_load(file)
-        except yaml.YAMLError as error:
-            raise AnsibleLookupError(f"recipe {path} is not YAML: {error}") from error
-    found = _recipe.problems(recipe, name)
+        path, place, name = os.path.join(RECIPES, f"{term}.yml"), term, term
+        if term not in (known := names()):
+            path_hint = "; a path ends in .yml" if os.sep in term else ""
+            raise RecipeError([f"no recipe {term!r}{_recipe.suggestion(term, known)}{path_hint}; the recipes are: {', '.join(known)}"])
+    try:
+        recipe = _recipe_file.load(path)
+    except _recipe_file.FileError as error:
+        # Ansible would add the text of a cause, which is the same.
+        raise RecipeError([f"recipe {place}: {problem}" for problem in error.problems]) from None
+    found = _recipe.problems(recipe, name, place)
     if found:
-        raise AnsibleLookupError("\n".join(found))
-    return recipe
+        raise RecipeError(found)
+    return t.cast("dict[str, t.Any]", recipe)
 
 
 class LookupModule(LookupBase):

@@ -16,6 +16,8 @@ import posixpath
 import re
 import typing as t
 
+from . import _recipe_words
+
 KEYS = ("git", "revision", "folder", "files", "target")
 PROTOCOLS = ("https", "ssh", "file")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -62,7 +64,13 @@ def url_problems(url: t.Any) -> list[str]:
 
 def shown(value: t.Any) -> str:
     """What a message says of a value that should have been something else."""
-    return type(value).__name__ if _may_hold_secret(repr(value)) else repr(value)
+    text = _recipe_words.shown(value)
+    return type(value).__name__ if _may_hold_secret(text) else text
+
+
+def named(key: t.Any) -> str:
+    """What a message says of a key."""
+    return key if isinstance(key, str) and not _may_hold_secret(key) else shown(key)
 
 
 def without_secrets(text: str) -> str:

@@ -139,6 +139,12 @@ def variable_findings(
     ]
 
 
+def recipe_finding(problem: str, inventory: str) -> dict[str, t.Any]:
+    """The finding for a recipe that is not there or has a mistake in it."""
+    remedy = f"correct the recipe, or choose another with dsv4_recipe in {inventory}"
+    return finding("inventory.recipe", "error", "dsv4_recipe", problem, "a recipe as recipes/README.md describes it", remedy)
+
+
 def recipe_size_finding(recipe: str, nodes: int, wanted: int) -> dict[str, t.Any]:
     """The finding for a recipe that is for another number of nodes than the playbook."""
     return finding(

@@ -19,12 +19,14 @@ import re
 import typing as t
 
 from . import _git_layer
+from ._recipe_words import line as is_line
+from ._recipe_words import near, shown, step
 
 KINDS = ("file", "environment", "run", "git")
 _KEYS = {"file": ("file", "target", "mode"), "environment": ("environment",), "run": ("run",), "git": _git_layer.KEYS}
 # Words of a Dockerfile, in which `$` and a backslash mean something.
-_TARGET = re.compile(r"/[A-Za-z0-9._+@/-]*[A-Za-z0-9._+@-]")
-_MODE = re.compile(r"0?[0-7]{3}")
+TARGET = re.compile(r"/[A-Za-z0-9._+@/-]*[A-Za-z0-9._+@-]")
+MODE = re.compile(r"0?[0-7]{3}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Where the overlay's own library is.
@@ -42,18 +44,21 @@ def problems(layers: t.Any, where: str) -> list[str]:
         place = f"{where}[{number}]"
         kinds = [kind for kind in KINDS if isinstance(layer, dict) and kind in layer]
         if len(kinds) != 1:
-            shown = ", ".join(map(str, layer)) if isinstance(layer, dict) else _git_layer.shown(layer)
+            keys = ", ".join(map(_git_layer.named, layer)) if isinstance(layer, dict) else _git_layer.shown(layer)
+            nearest = next(filter(None, (near(key, KINDS) for key in layer)), "") if isinstance(layer, dict) and not kinds else ""
             wanted = "one of file (with target), environment, run, git (with revision, target)"
-            found.append(f"{place}: found {shown or 'nothing'}, wanted {wanted}")
+            found.append(f"{place}: found {keys or 'nothing'}, wanted {wanted}{nearest}")
             continue
         kind = kinds[0]
         found += [
-            f"{place}.{key} is not known beside {kind}; known here: {', '.join(_KEYS[kind])}" for key in layer if key not in _KEYS[kind]
+            f"{step(place, key)} is not known beside {kind}{near(key, _KEYS[kind])}; known here: {', '.join(_KEYS[kind])}"
+            for key in layer
+            if key not in _KEYS[kind]
         ]
         if kind == "file":
             found += _file_problems(layer, place)
         elif kind == "git":
-            found += [*_git_layer.problems(layer, place), *_folder_problems(layer.get("target"), place)]
+            found += [*_git_layer.problems(layer, place), *_given_target_problems(layer, place, "a folder")]
         else:
             found += {"environment": _environment_problems, "run": _run_problems}[kind](layer[kind], f"{place}.{kind}")
     return found
@@ -157,49 +162,55 @@ def description(layers: t.Sequence[Layer]) -> list[str]:
 
 def _file_problems(layer: Layer, place: str) -> list[str]:
     file = layer["file"]
-    found = [] if isinstance(file, str) and file else [f"{place}.file: found {file!r}, wanted the path of a file"]
-    return [*found, *target_problems(layer.get("target"), place), *_mode_problems(layer.get("mode", "0644"), place)]
+    found = [] if isinstance(file, str) and file and is_line(file) else [f"{place}.file: found {shown(file)}, wanted the path of a file"]
+    return [*found, *_given_target_problems(layer, place), *_mode_problems(layer.get("mode", "0644"), place)]
 
 
-def _folder_problems(target: t.Any, place: str) -> list[str]:
-    """What is wrong with the folder in the image into which a layer's files go."""
-    return [] if target == "/" else target_problems(target, place, "a folder")
+def _given_target_problems(layer: Layer, place: str, what: str = "a file") -> list[str]:
+    """What is wrong with the target that a layer has to name; that of folders may be the root."""
+    if "target" not in layer:
+        return [f"{place}.target is missing, wanted {_wanted(what)}"]
+    return [] if what != "a file" and layer["target"] == "/" else target_problems(layer["target"], place, what)
+
+
+def _wanted(what: str) -> str:
+    return f"the absolute path of {what} in the image, of letters, digits and . _ + @ - /"
 
 
 def target_problems(target: t.Any, place: str, what: str = "a file") -> list[str]:
     """What is wrong with a path in the image, one sentence each; `what` it is the path of."""
-    if not isinstance(target, str) or not _TARGET.fullmatch(target) or posixpath.normpath(target) != target:
-        return [f"{place}.target: found {target!r}, wanted the absolute path of {what} in the image, of letters, digits and . _ + @ - /"]
+    if not isinstance(target, str) or not TARGET.fullmatch(target) or posixpath.normpath(target) != target:
+        return [f"{place}.target: found {shown(target)}, wanted {_wanted(what)}"]
     if f"{target}/".startswith(f"{OWN}/"):
         return [f"{place}.target: found {target}, but {OWN} and what is below is the overlay's own; put NCCL there with nccl.version"]
     return []
 
 
 def _mode_problems(mode: t.Any, place: str) -> list[str]:
-    if isinstance(mode, str) and _MODE.fullmatch(mode):
+    if isinstance(mode, str) and MODE.fullmatch(mode):
         return []
-    return [f'{place}.mode: found {mode!r}, wanted three octal digits in quotes, such as "0644"']
+    return [f'{place}.mode: found {shown(mode)}, wanted three octal digits in quotes, such as "0644"']
 
 
 def _environment_problems(values: t.Any, place: str) -> list[str]:
     if not isinstance(values, dict) or not values:
-        return [f"{place}: found {values!r}, wanted names and values"]
+        return [f"{place}: found {shown(values)}, wanted names and values"]
     found = []
     for name, value in values.items():
-        if not _VARIABLE.fullmatch(str(name)):
-            found.append(f"{place}.{name} is no name of an environment variable")
-        if not isinstance(value, str) or "\n" in value or "\r" in value:
-            found.append(f"{place}.{name}: found {value!r}, wanted text of one line, in quotes")
+        if not isinstance(name, str) or not _VARIABLE.fullmatch(name):
+            found.append(f"{step(place, name)} is no name of an environment variable")
+        if not isinstance(value, str) or not is_line(value):
+            found.append(f"{step(place, name)}: found {shown(value)}, wanted text of one line, in quotes")
     return found
 
 
 def _run_problems(lines: t.Any, place: str) -> list[str]:
     if not isinstance(lines, list) or not lines:
-        return [f"{place}: found {lines!r}, wanted a list of shell commands"]
+        return [f"{place}: found {shown(lines)}, wanted a list of shell commands"]
     return [
-        f"{place}[{number}]: found {line!r}, wanted a shell command of one line"
+        f"{place}[{number}]: found {shown(line)}, wanted a shell command of one line"
         for number, line in enumerate(lines)
-        if not isinstance(line, str) or not line.strip() or "\n" in line or "\r" in line
+        if not isinstance(line, str) or not line.strip() or not is_line(line)
     ]
 
 

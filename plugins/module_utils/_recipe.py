@@ -6,63 +6,21 @@
 
 """Recipes: how one model is served, as data.
 
-A recipe is one YAML file; `recipes/README.md` describes its keys.  Here its text, already parsed, is checked by meaning:
-what is missing, misspelt or of the wrong type is named with its path inside the file.
+A recipe is one YAML file; `recipes/README.md` describes its keys.  Here its text, already parsed, is checked: first its shape
+(`_recipe_shape`), then its meaning. Each mistake is named with its path inside the file.
 """
 
 from __future__ import annotations
 
+import posixpath
 import re
 import typing as t
 
-from . import _image_command, _overlay_apt, _overlay_layers
-from ._findings import did_you_mean
+from . import _image_command, _overlay_apt, _overlay_layers, _recipe_shape, _recipe_words
+from ._recipe_words import shown
 
-SCHEMA = 1
-DEVICES = ("gpu", "cpu")
-
-# Key -> (type, required).  A nested dictionary describes a mapping whose keys are known.
-_SHAPE: dict[str, t.Any] = {
-    "schema": (int, True),
-    "name": (str, True),
-    "title": (str, True),
-    "source": (str, True),
-    "vllm_version": (str, True),
-    "nodes": (int, True),
-    "device": (str, False),
-    "image": ({"name": (str, True), "digest": (str, False), "entrypoint": (list, False), "command": (list, False)}, True),
-    "nccl": (
-        {
-            "version": (str, True),
-            "source": (str, True),
-            "wheel_package": (str, False),
-            "wheel_sha256": (dict, False),
-            "apt_package": (str, False),
-            "rings": (bool, False),
-        },
-        True,
-    ),
-    "layers": (list, False),
-    "model": (
-        {"repo": (str, True), "revision": (str, True), "served_name": (str, True), "attention_heads": (int, True)},
-        True,
-    ),
-    "ports": ({"api": (int, True), "master": (int, True)}, True),
-    "arguments": (dict, True),
-    "environment": (dict, True),
-    "fork_environment": (list, False),
-    "container": (
-        {
-            "ipc": (str, True),
-            "ulimits": (dict, True),
-            "capabilities": (list, True),
-            "devices": (list, True),
-            "mounts": (list, True),
-            "stop_seconds": (int, True),
-        },
-        True,
-    ),
-}
+DEVICES = _recipe_shape.DEVICES
+suggestion = _recipe_words.suggestion
 
 # The roles decide these per node or per cluster; a recipe that sets one would be overridden in silence.
 RESERVED_ARGUMENTS = (
@@ -82,14 +40,6 @@ _RESERVED_ENVIRONMENT = re.compile(
     r"|NODE_RANK|MASTER_ADDR|HEADLESS|NCCL_(NET|CROSS_NIC|SOCKET_FAMILY|IB_DISABLE|IB_HCA|IB_GID_INDEX|IB_ADDR_.*|IB_SUBNET_.*|IB_ROCE_VERSION_NUM)"
     r"|(NCCL|GLOO|TP)_SOCKET_IFNAME|MN_IF_NAME|OMPI_MCA_btl_tcp_if_include)$"
 )
-_NAME = re.compile(r"^[a-z0-9][a-z0-9.-]*$")
-_VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
-
-
-def suggestion(word: str, known: t.Iterable[str]) -> str:
-    """` (did you mean X?)` for the known word nearest to `word`, or nothing."""
-    text = did_you_mean(word, known)
-    return f" ({text})" if text else ""
 
 
 def on_gpu(recipe: dict[str, t.Any]) -> bool:
@@ -97,17 +47,13 @@ def on_gpu(recipe: dict[str, t.Any]) -> bool:
     return bool(recipe.get("device", DEVICES[0]) == "gpu")
 
 
-def problems(recipe: t.Any, name: str) -> list[str]:
+def problems(recipe: t.Any, name: str, place: t.Optional[str] = None) -> list[str]:
     """Everything that is wrong with a parsed recipe, one sentence each; an empty list when it is sound.
 
-    `name` is the name of the file without its ending, which the recipe must repeat.
+    `name` is the name of the file without its ending, which the recipe must repeat; `place` is what messages call the file, if not that.
     """
-    if not isinstance(recipe, dict):
-        return [f"recipe {name}: found {type(recipe).__name__}, wanted a mapping"]
-    found = _shape_problems(recipe, _SHAPE, "")
-    if found:
-        return [f"recipe {name}: {text}" for text in found]
-    return [f"recipe {name}: {text}" for text in _meaning_problems(recipe, name)]
+    found = _recipe_shape.problems(recipe) or _meaning_problems(recipe, name)
+    return [f"recipe {place or name}: {text}" for text in found]
 
 
 def override(
@@ -129,42 +75,15 @@ def override(
 
 def override_problems(recipe: dict[str, t.Any]) -> list[str]:
     """What is wrong with the arguments and the environment of a recipe after `override`, one sentence each."""
-    return _argument_problems(recipe) + _environment_problems(recipe["environment"])
-
-
-def _shape_problems(data: dict[str, t.Any], shape: dict[str, t.Any], path: str) -> list[str]:
-    found = []
-    for key in data:
-        if key not in shape:
-            found.append(f"{path}{key} is not a key of a recipe{suggestion(str(key), shape)}; known here: {', '.join(shape)}")
-    for key, (kind, required) in shape.items():
-        if key not in data:
-            if required:
-                found.append(f"{path}{key} is missing")
-            continue
-        wanted = dict if isinstance(kind, dict) else kind
-        value = data[key]
-        if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
-            found.append(f"{path}{key}: found {value!r}, wanted {wanted.__name__}")
-        elif isinstance(kind, dict):
-            found += _shape_problems(value, kind, f"{path}{key}.")
-    return found
+    arguments, environment = recipe["arguments"], recipe["environment"]
+    found = _recipe_shape.ARGUMENTS.problems(arguments, "arguments") or _argument_problems(recipe)
+    return found + (_recipe_shape.ENVIRONMENT.problems(environment, "environment") or _environment_problems(environment))
 
 
 def _meaning_problems(recipe: dict[str, t.Any], name: str) -> list[str]:
     found = []
-    if recipe["schema"] != SCHEMA:
-        found.append(f"schema: found {recipe['schema']}, wanted {SCHEMA}")
     if recipe["name"] != name:
-        found.append(f"name: found {recipe['name']!r}, wanted {name!r}, the name of its file")
-    if not _NAME.match(recipe["name"]):
-        found.append(f"name: found {recipe['name']!r}, wanted lower-case letters, digits, dots and hyphens, because it names a unit")
-    if recipe.get("device", DEVICES[0]) not in DEVICES:
-        found.append(f"device: found {recipe['device']!r}, wanted {' or '.join(DEVICES)}{suggestion(recipe['device'], DEVICES)}")
-    for part in ("ports.api", "ports.master"):
-        port = recipe["ports"][part.split(".")[1]]
-        if not 1 <= port <= 65535:
-            found.append(f"{part}: found {port}, wanted 1 to 65535")
+        found.append(f"name: found {shown(recipe['name'])}, wanted {shown(name)}, the name of its file")
     if recipe["ports"]["api"] == recipe["ports"]["master"]:
         found.append(f"ports: api and master are both {recipe['ports']['api']}, wanted two different ports")
     found += _image_command.problems(recipe["image"])
@@ -172,31 +91,20 @@ def _meaning_problems(recipe: dict[str, t.Any], name: str) -> list[str]:
     found += layer_problems(recipe.get("layers", []), "layers")
     found += _argument_problems(recipe)
     found += _environment_problems(recipe["environment"])
+    found += _container_problems(recipe["container"])
     return found
 
 
 def _nccl_problems(nccl: dict[str, t.Any]) -> list[str]:
     found = []
-    if not re.match(r"^\d+\.\d+\.\d+$", nccl["version"]):
-        found.append(f"nccl.version: found {nccl['version']!r}, wanted three numbers such as 2.30.4")
     needs = {"wheel": ("wheel_package", "wheel_sha256"), "apt": ("apt_package",)}
-    if nccl["source"] not in needs:
-        found.append(f"nccl.source: found {nccl['source']!r}, wanted wheel or apt")
-    else:
-        missing = [key for key in needs[nccl["source"]] if key not in nccl]
-        found += [f"nccl.{key} is missing; source {nccl['source']} needs it" for key in missing]
-    for machine, sha256 in nccl.get("wheel_sha256", {}).items():
-        if machine not in ("aarch64", "x86_64"):
-            found.append(
-                f"nccl.wheel_sha256.{machine} is no architecture of NCCL's wheels{suggestion(str(machine), ('aarch64', 'x86_64'))}"
-            )
-        if not re.fullmatch(r"[0-9A-Fa-f]{64}", str(sha256)):
-            found.append(f"nccl.wheel_sha256.{machine}: found {sha256!r}, wanted 64 hex digits")
+    missing = [key for key in needs[nccl["source"]] if key not in nccl]
+    found += [f"nccl.{key} is missing; source {nccl['source']} needs it" for key in missing]
     if "apt_package" in nccl:
         problem = _overlay_apt.package_problem(nccl["apt_package"])
-        if problem or not str(nccl["apt_package"]).partition("=")[2].startswith(f"{nccl['version']}-"):
+        if problem or not nccl["apt_package"].partition("=")[2].startswith(f"{nccl['version']}-"):
             wanted = f"a package with nccl.version, such as libnccl2={nccl['version']}-1+cuda13.2"
-            found.append(f"nccl.apt_package: found {nccl['apt_package']!r}, wanted {wanted}")
+            found.append(f"nccl.apt_package: found {shown(nccl['apt_package'])}, wanted {wanted}")
     return found
 
 
@@ -205,17 +113,15 @@ def _argument_problems(recipe: dict[str, t.Any]) -> list[str]:
     arguments = recipe["arguments"]
     for option, value in arguments.items():
         where = f"arguments.{option}"
-        if option.startswith("-"):
-            found.append(f"{where}: wanted the option without its dashes: {option.lstrip('-')}")
         if option in RESERVED_ARGUMENTS:
             found.append(f"{where} is decided by the roles (ranks, addresses, ports, names); leave it out")
         if value is None or value == "" or value is False:
-            found.append(f"{where}: found {value!r}; leave the option out, or name its opposite, such as no-{option}: true")
+            found.append(f"{where}: found {shown(value)}; leave the option out, or name its opposite, such as no-{option}: true")
     parallel = 1
     for option in ("tensor-parallel-size", "pipeline-parallel-size", "data-parallel-size"):
         size = arguments.get(option, 1)
         if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-            found.append(f"arguments.{option}: found {size!r}, wanted a whole number from 1 on")
+            found.append(f"arguments.{option}: found {shown(size)}, wanted a whole number from 1 on")
             return found
         parallel *= size
     if parallel != recipe["nodes"]:
@@ -237,13 +143,29 @@ def layer_problems(layers: t.Any, where: str) -> list[str]:
 
 
 def _environment_problems(environment: dict[str, t.Any]) -> list[str]:
+    reserved = filter(_RESERVED_ENVIRONMENT.match, environment)
+    return [f"environment.{variable} is found per node or set by the roles; leave it out" for variable in reserved]
+
+
+def _container_problems(container: dict[str, t.Any]) -> list[str]:
     found = []
-    for variable, value in environment.items():
-        where = f"environment.{variable}"
-        if not _VARIABLE.match(str(variable)):
-            found.append(f"{where} is no name of an environment variable")
-        if not isinstance(value, str) or value == "" or "\n" in value:
-            found.append(f"{where}: found {value!r}, wanted text of one line, in quotes (an empty value is not the same as none)")
-        if _RESERVED_ENVIRONMENT.match(str(variable)):
-            found.append(f"{where} is found per node or set by the roles; leave it out")
+    for limit, value in container["ulimits"].items():
+        soft, _colon, hard = value.partition(":")
+        if hard and hard != "-1" and (soft == "-1" or int(soft) > int(hard)):
+            found.append(f"container.ulimits.{limit}: found {shown(value)}, wanted a soft limit that is not above the hard one")
+    first: dict[str, str] = {}
+    for number, mount in enumerate(container["mounts"]):
+        place = f"container.mounts[{number}]"
+        paths = {f"{place}.{end}": mount[end] for end in ("source", "target")} if isinstance(mount, dict) else {place: mount}
+        for where, path in paths.items():
+            if posixpath.normpath(path) != path:
+                found.append(f"{where}: found {shown(path)}, wanted it without ., .., doubled or trailing slashes")
+        where, target = list(paths.items())[-1]
+        if target in first:
+            found.append(f"{where}: found {shown(target)}, which is the target of {first[target]} too; wanted one mount for each target")
+        first.setdefault(target, place)
+        if f"{_overlay_layers.OWN}/".startswith(f"{target.rstrip('/')}/") or target.startswith(f"{_overlay_layers.OWN}/"):
+            found.append(
+                f"{where}: found {shown(target)}, which would hide {_overlay_layers.OWN}, where the overlay's NCCL is; wanted another place"
+            )
     return found

@@ -29,7 +29,16 @@ from __future__ import annotations
 
 import typing as t
 
-from . import _recipe, _sparkrun_container, _sparkrun_defaults, _sparkrun_nodes, _sparkrun_options, _sparkrun_parts, _sparkrun_shell
+from . import (
+    _recipe,
+    _recipe_shape,
+    _sparkrun_container,
+    _sparkrun_defaults,
+    _sparkrun_nodes,
+    _sparkrun_options,
+    _sparkrun_parts,
+    _sparkrun_shell,
+)
 from ._sparkrun_options import Options
 from ._sparkrun_report import Entry, Report, SparkrunError, one_line
 from ._sparkrun_shell import Start
@@ -105,7 +114,7 @@ def convert(
     """
     report = Report()
     given = _checked(source)
-    if not _recipe._NAME.match(name):
+    if _recipe_shape.RECIPE.keys["name"].problems(name, "name"):
         raise SparkrunError(
             f"to: found the name {name!r}, wanted lower-case letters, digits, dots and hyphens before .yml, because it names a unit"
         )
@@ -123,7 +132,7 @@ def convert(
     parts = _sparkrun_parts
     repo = parts.repo(given, options.elsewhere, model, report)
     recipe: dict[str, t.Any] = {
-        "schema": _recipe.SCHEMA,
+        "schema": 1,
         "name": name,
         "title": parts.title(given, name),
         "source": f"sparkrun recipe {one_line(origin)}",

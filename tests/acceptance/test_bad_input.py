@@ -70,6 +70,19 @@ def test_a_mistake_is_one_message_and_no_change(
     assert run.changed == set()
 
 
+def test_a_mistake_in_a_recipe_is_named_with_its_place_and_no_node_is_asked(playbooks: Playbooks, tmp_path: Path) -> None:
+    recipe = tmp_path / "dsv4-flash-b12x-1m.yml"
+    recipe.write_text(
+        (ROOT / "recipes" / recipe.name).read_text().replace("target: /etc/group", "target: etc/group").replace("ipc: host", "ipc: hots")
+    )
+    run = playbooks.deploy(inventory=inventory_file(tmp_path, variable("dsv4_recipe", str(recipe))))
+    assert run.code != 0 and len(run.failures) == 1 and run.changed == set(), run.output[-3000:]
+    said = run.failures[0]["message"]
+    assert f"recipe {recipe}: container.mounts[1].target: found 'etc/group', wanted an absolute path" in said, said
+    assert f"recipe {recipe}: container.ipc: found 'hots', wanted host, private or shareable (did you mean host?)" in said, said
+    assert {event["host"] for event in run.events if "host" in event} == {"localhost"}
+
+
 def test_several_mistakes_are_named_in_one_message(playbooks: Playbooks, tmp_path: Path) -> None:
     def several(group: dict[str, Any]) -> None:
         group["vars"].update({"spark_head": "spark3", "serve_api_prot": 1, "image_pull": "sometimes"})

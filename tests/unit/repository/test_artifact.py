@@ -39,6 +39,7 @@ def test_the_artifact_can_be_deployed_from(packed: set[str]) -> None:
     assert {
         "playbooks/deploy_dsv4.yml",
         "recipes/dsv4-flash-b12x-1m.yml",
+        "recipes/schema.json",
         "roles/serve/files/launch.py",
         "plugins/modules/roce_info.py",
     } <= packed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -9,6 +10,7 @@ import pytest
 from ansible.errors import AnsibleError
 
 from ansible_collections.dgx_spark.vllm.plugins.filter.inventory_findings import inventory_findings, role_options
+from ansible_collections.dgx_spark.vllm.plugins.lookup.recipe import RECIPES
 
 NODES = {"ada": {"ansible_host": "10.0.0.1"}, "bob": {"ansible_host": "10.0.0.2"}}
 CONTEXT = {"group": "spark_nodes", "inventory": "inventories/mine", "recipe": "dsv4-flash-b12x-1m"}
@@ -62,6 +64,24 @@ def test_more_hosts_than_the_recipe_is_for_are_spares_unless_the_playbook_says_h
     hosts = {**NODES, "eve": {"ansible_host": "10.0.0.3"}}
     assert [(item["id"], item["severity"]) for item in inventory_findings(hosts, list(hosts), **CONTEXT)] == [("inventory.spares", "info")]
     assert [item["id"] for item in inventory_findings(hosts, list(hosts), **CONTEXT, expected_nodes=2)] == ["inventory.node-count"]
+
+
+def test_each_mistake_in_a_recipe_is_a_finding_of_its_own_that_names_file_and_place(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yml"
+    path.write_text(
+        (Path(RECIPES) / "dsv4-flash-b12x-1m.yml").read_text().replace("ipc: host", "ipc: hots").replace("api: 8000", "api: 80000")
+    )
+    found = [item for item in find(recipe=str(path)) if item["id"] == "inventory.recipe"]
+    assert [item["found"].partition(", wanted")[0] for item in found] == [
+        f"recipe {path}: ports.api: found 80000",
+        f"recipe {path}: container.ipc: found 'hots'",
+    ]
+    assert all("correct the recipe" in item["remedy"] for item in found)
+
+
+@pytest.mark.parametrize("recipe", [3, None, [], {"name": "x"}, "/home/ada"])
+def test_a_recipe_that_is_no_text_is_named(recipe: Any) -> None:
+    assert [item["id"] for item in find(recipe=recipe)] == ["inventory.recipe"]
 
 
 def test_the_recipe_is_read_even_if_the_playbook_says_how_many_nodes() -> None:

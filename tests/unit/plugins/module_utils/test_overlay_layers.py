@@ -37,7 +37,7 @@ def test_each_kind_of_layer_is_taken() -> None:
         ({**FILE, "run": ["true"]}, "layers[0]: found file, target, run, wanted one of"),
         ({**FILE, "owner": "root"}, "layers[0].owner is not known beside file; known here: file, target, mode"),
         ({**FILE, "file": 3}, "layers[0].file: found 3, wanted the path"),
-        ({"file": "a"}, "layers[0].target: found None, wanted the absolute path"),
+        ({"file": "a"}, "layers[0].target is missing, wanted the absolute path"),
         ({**FILE, "target": "usr/lib/x"}, "layers[0].target: found 'usr/lib/x', wanted the absolute path"),
         ({**FILE, "target": "/usr/../etc/x"}, "layers[0].target: found '/usr/../etc/x', wanted the absolute path"),
         ({**FILE, "target": "/usr/lib/"}, "layers[0].target: found '/usr/lib/', wanted"),
