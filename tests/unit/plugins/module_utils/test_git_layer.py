@@ -126,9 +126,12 @@ def test_path_that_does_not_stay_inside_is_refused(path: t.Any) -> None:
         ({"files": ["a.py", "b.py", "a.py"]}, "layers[0].files[2]: found 'a.py', which is files[0] too"),
         ({"files": [["a"], ["a"]]}, "layers[0].files[0]: found ['a'], wanted"),
         ({"target": "opt/vllm"}, "layers[0].target: found 'opt/vllm', wanted the absolute path of a folder in the image"),
-        ({"target": None}, "layers[0].target: found None, wanted the absolute path of a folder"),
+        ({"target": None}, "layers[0].target: found null, wanted the absolute path of a folder"),
         ({"target": "/opt/dgx-spark/x"}, "is the overlay's own"),
-        ({"mode": "0755"}, "layers[0].mode is not known beside git; known here: git, revision, folder, files, target"),
+        (
+            {"mode": "0755"},
+            "layers[0].mode is not known beside git (did you mean folder?); known here: git, revision, folder, files, target",
+        ),
     ],
 )
 def test_a_mistake_is_named_with_its_place(change: dict[str, t.Any], text: str) -> None:

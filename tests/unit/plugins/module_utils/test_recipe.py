@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import datetime
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,8 @@ from tests.unit.plugins.fixtures.recipes import SOUND as SOUND_RECIPES
 from tests.unit.plugins.fixtures.recipes import Place, replaced
 
 RECIPES = sorted((Path(__file__).parents[4] / "recipes").glob("*.yml"))
-SOUND = yaml.safe_load(RECIPES[0].read_text())
-NAME = RECIPES[0].stem
+NAME = "dsv4-flash-b12x-1m"
+SOUND = yaml.safe_load(RECIPES[0].with_name(f"{NAME}.yml").read_text())
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
@@ -84,7 +83,11 @@ SHAPES: list[tuple[Place, Any, str]] = [
     (("nccl", "rings"), "yes", "nccl.rings: found 'yes', wanted true or false, without quotes"),
     (("nccl", "wheel_package"), "a b", "nccl.wheel_package: found 'a b', wanted the name of a Python package"),
     (("nccl", "wheel_sha256", "arch64"), "0" * 64, "nccl.wheel_sha256.arch64 is no architecture of NCCL's wheels (did you mean aarch64?)"),
-    (("layers",), [{"fil": "a"}], "layers[0]: found fil, wanted one of file (with target), environment, run (did you mean file?)"),
+    (
+        ("layers",),
+        [{"fil": "a"}],
+        "layers[0]: found fil, wanted one of file (with target), environment, run, git (with revision, target) (did you mean file?)",
+    ),
     (("layers",), [{"file": "a", "tarket": "/a"}], "layers[0].tarket is not known beside file (did you mean target?)"),
     (("layers",), [{"file": "a"}], "layers[0].target is missing, wanted the absolute path of a file"),
     (("layers",), [{"environment": {"A": 1}}], "layers[0].environment.A: found 1, wanted text of one line, in quotes"),
