@@ -9,6 +9,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -127,7 +128,10 @@ def stub_image(client: DockerClient) -> Image:
 
 def stand_in_image(client: DockerClient) -> Image:
     """What plays the vLLM image."""
-    image = ensure(client, "stand-in", HERE / "stand_in", {"STUBS": stub_image(client).tags[0]})
+    # A link leads out of what the builder is sent, so it is sent a copy in which there is none.
+    with tempfile.TemporaryDirectory() as folder:
+        context = shutil.copytree(HERE / "stand_in", Path(folder) / "stand_in", ignore=shutil.ignore_patterns(*LEFT_OUT))
+        image = ensure(client, "stand-in", context, {"STUBS": stub_image(client).tags[0]})
     image.tag(STAND_IN_NAME)
     return client.images.get(STAND_IN_NAME)
 

@@ -13,7 +13,8 @@ from ansible.errors import AnsibleError, AnsibleFilterError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.dgx_spark.vllm.plugins.lookup import recipe as recipes
-from ansible_collections.dgx_spark.vllm.plugins.module_utils import _findings, _inventory, _recipe
+from ansible_collections.dgx_spark.vllm.plugins.module_utils import _findings, _inventory, _recipe, _recipe_findings
+from ansible_collections.dgx_spark.vllm.plugins.plugin_utils._vllm_files import CATALOGUE
 
 _ROLES = os.path.join(os.path.dirname(recipes.RECIPES), "roles")
 
@@ -119,6 +120,7 @@ def _inventory_findings(
         {name for own in values.values() for name in own.get("spark_known_variables") or []},
         where,
     )
+    merged = []
     for host, own in variables.items():
         found += [_inventory.unreadable_finding(host, name, problem, where) for name, problem in own.unreadable.items()]
         wrong = _value_findings(host, values[host], options, where)
@@ -127,13 +129,13 @@ def _inventory_findings(
             layers = _recipe.layer_problems(values[host].get("image_layers") or [], "image_layers")
             found += [_inventory.layers_finding(host, problem, where) for problem in layers]
         if content and not wrong:
-            found += _override_findings(host, values[host], content, where)
+            merged.append(_recipe.override(content, values[host].get("serve_extra_arguments"), values[host].get("serve_extra_environment")))
+            problems = _recipe.override_problems(merged[-1], vllm=CATALOGUE)
+            found += [_inventory.arguments_finding(host, problem, where) for problem in problems]
+    if content:
+        # Once: the nodes run the same, or the launch is refused.
+        found += _recipe_findings.findings((merged or [content])[0], CATALOGUE)
     return found
-
-
-def _override_findings(host: str, values: dict[str, t.Any], recipe: dict[str, t.Any], where: str) -> list[dict[str, t.Any]]:
-    merged = _recipe.override(recipe, values.get("serve_extra_arguments"), values.get("serve_extra_environment"))
-    return [_inventory.arguments_finding(host, problem, where) for problem in _recipe.override_problems(merged)]
 
 
 class FilterModule:

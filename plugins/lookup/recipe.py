@@ -43,6 +43,7 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.dgx_spark.vllm.plugins.module_utils import _recipe
+from ansible_collections.dgx_spark.vllm.plugins.plugin_utils._vllm_files import CATALOGUE
 
 # Beside plugins/, both in an installed collection and in a checkout.
 RECIPES = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "recipes")
@@ -67,7 +68,7 @@ def read(term: str) -> dict[str, t.Any]:
             recipe = yaml.safe_load(file)
         except yaml.YAMLError as error:
             raise AnsibleLookupError(f"recipe {path} is not YAML: {error}") from error
-    found = _recipe.problems(recipe, name)
+    found = _recipe.problems(recipe, name, vllm=CATALOGUE)
     if found:
         raise AnsibleLookupError("\n".join(found))
     return recipe

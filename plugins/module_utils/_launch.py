@@ -17,6 +17,7 @@ import typing as t
 
 from . import _gid, _reasoning, _recipe
 from ._overlay import NCCL_PATH
+from ._vllm_options import Catalogue
 
 # Recipes of the field give an image's entrypoint its rank in these, beside the arguments.
 _RANK_NAMES = ("NODE_RANK", "MASTER_ADDR", "HEADLESS")
@@ -68,6 +69,7 @@ def render(
     rail_wait_seconds: int = 600,
     extra_arguments: t.Optional[dict[str, t.Any]] = None,
     extra_environment: t.Optional[dict[str, str]] = None,
+    vllm: t.Optional[Catalogue] = None,
 ) -> dict[str, t.Any]:
     """Render what `host` runs.
 
@@ -75,6 +77,7 @@ def render(
     `environment`, `mounts` (host paths that appear at the same path in the container, or {source, target, read_only}), `link_targets`
     (folders that the model's links lead to; they appear at the same path), `read_only`.  `caches`: `mounts`, `environment`.
     `api`: `address`, `port`.  `gpu`: `gpus`, `cdi` or `runtime`; for a recipe on the CPU it is not looked at and may be null.
+    `vllm`: what options and variables are held to, as for `_recipe.problems`.
 
     Returns `argv_common`, `argv_rank`, `entrypoint`, `env`, `env_unset`, `mounts`, `hash` (equal on every rank, or the launch must not
     happen), `launch` (the content of launch.json), `static_env` (the content of static.env).
@@ -89,7 +92,7 @@ def render(
             f"recipe {recipe['name']} is for {recipe['nodes']} nodes, the plan has {len(plan['nodes'])}; choose another recipe or group"
         )
     recipe = _recipe.override(recipe, extra_arguments, extra_environment)
-    problems = _recipe.override_problems(recipe)
+    problems = _recipe.override_problems(recipe, vllm=vllm)
     if problems:
         raise LaunchError("\n".join(["serve_extra_arguments and serve_extra_environment do not fit the recipe:", *problems]))
     _refuse_contradictions(recipe, plan["topology"], host, node["env"])

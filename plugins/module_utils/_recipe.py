@@ -15,8 +15,9 @@ from __future__ import annotations
 import re
 import typing as t
 
-from . import _overlay_apt, _overlay_layers
+from . import _overlay_apt, _overlay_layers, _recipe_environment, _recipe_options
 from ._findings import did_you_mean
+from ._vllm_options import Catalogue
 
 SCHEMA = 1
 DEVICES = ("gpu", "cpu")
@@ -50,7 +51,10 @@ _SHAPE: dict[str, t.Any] = {
     "ports": ({"api": (int, True), "master": (int, True)}, True),
     "arguments": (dict, True),
     "environment": (dict, True),
+    "fork_arguments": (list, False),
+    "fork_values": (dict, False),
     "fork_environment": (list, False),
+    "other_environment": (list, False),
     "container": (
         {
             "ipc": (str, True),
@@ -97,17 +101,18 @@ def on_gpu(recipe: dict[str, t.Any]) -> bool:
     return bool(recipe.get("device", DEVICES[0]) == "gpu")
 
 
-def problems(recipe: t.Any, name: str) -> list[str]:
+def problems(recipe: t.Any, name: str, *, vllm: t.Optional[Catalogue] = None) -> list[str]:
     """Everything that is wrong with a parsed recipe, one sentence each; an empty list when it is sound.
 
-    `name` is the name of the file without its ending, which the recipe must repeat.
+    `name` is the name of the file without its ending, which the recipe must repeat.  Options and variables are held to what `vllm` knows;
+    without it, as on a node, they are not.
     """
     if not isinstance(recipe, dict):
         return [f"recipe {name}: found {type(recipe).__name__}, wanted a mapping"]
     found = _shape_problems(recipe, _SHAPE, "")
     if found:
         return [f"recipe {name}: {text}" for text in found]
-    return [f"recipe {name}: {text}" for text in _meaning_problems(recipe, name)]
+    return [f"recipe {name}: {text}" for text in _meaning_problems(recipe, name) + _unknown_problems(recipe, vllm)]
 
 
 def override(
@@ -115,9 +120,13 @@ def override(
 ) -> dict[str, t.Any]:
     """The recipe with a user's arguments and variables in place of its own; null takes one of the recipe's away.
 
-    vLLM takes `max_model_len` and `max-model-len` for the same option, and so does this.
+    vLLM takes `max_model_len` and `max-model-len` for the same option, and so does this.  One that is given in both spellings keeps both,
+    and is a problem.
     """
-    changed = {str(option).replace("_", "-"): value for option, value in (arguments or {}).items()}
+    changed: dict[str, t.Any] = {}
+    for option, value in (arguments or {}).items():
+        spelt = str(option).replace("_", "-")
+        changed[str(option) if spelt in changed else spelt] = value
     merged = {**recipe["arguments"], **changed}
     variables = {**recipe["environment"], **(environment or {})}
     return {
@@ -127,9 +136,13 @@ def override(
     }
 
 
-def override_problems(recipe: dict[str, t.Any]) -> list[str]:
-    """What is wrong with the arguments and the environment of a recipe after `override`, one sentence each."""
-    return _argument_problems(recipe) + _environment_problems(recipe["environment"])
+def override_problems(recipe: dict[str, t.Any], *, vllm: t.Optional[Catalogue] = None) -> list[str]:
+    """What is wrong with the arguments and the environment of a recipe after `override`, one sentence each; `vllm` as for `problems`."""
+    return _argument_problems(recipe) + _environment_problems(recipe["environment"]) + _unknown_problems(recipe, vllm)
+
+
+def _unknown_problems(recipe: dict[str, t.Any], vllm: t.Optional[Catalogue]) -> list[str]:
+    return [] if vllm is None else _recipe_options.problems(recipe, vllm) + _recipe_environment.problems(recipe, vllm)
 
 
 def _shape_problems(data: dict[str, t.Any], shape: dict[str, t.Any], path: str) -> list[str]:

@@ -12,13 +12,14 @@ from pathlib import Path
 from . import log
 from .network import Fatal
 
-NAMES = Path(__file__).with_name("vllm-0.21.0-environment.json")
+# recipes/vllm/0.21.0.json: a link to it in the repository, a copy in the image.
+KNOWN = Path(__file__).with_name("vllm-0.21.0.json")
+FORK = ("VLLM_USE_B12X_MOE",)
 
 
 def unknown(environ: Mapping[str, str]) -> list[str]:
     """Names of this environment that nothing in vLLM reads."""
-    names = json.loads(NAMES.read_text())
-    known = {*names["vllm"], *names["fork"]}
+    known = {*json.loads(KNOWN.read_text())["environment"], *FORK}
     return sorted(name for name in environ if name.startswith("VLLM_") and name not in known)
 
 
