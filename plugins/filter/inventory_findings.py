@@ -35,6 +35,9 @@ def _value_findings(host: str, values: dict[str, t.Any], options: dict[str, dict
             continue
         spec = {key: option[key] for key in ("type", "elements", "choices", "no_log") if key in option}
         result = ArgumentSpecValidator({name: spec}).validate({name: values[name]})
+        # The validator takes for granted that what has options inside is a mapping.
+        if "options" in option and isinstance(values[name], dict):
+            result = ArgumentSpecValidator({name: {**spec, "options": option["options"]}}).validate({name: values[name]})
         wanted = f"type {option['type']}" + (f", one of {', '.join(map(str, option['choices']))}" if "choices" in option else "")
         # The validator's text repeats the value, which must not be shown where it is a secret.
         shown = "found a value that does not fit" if option.get("no_log") else "; ".join(result.error_messages)
@@ -129,7 +132,8 @@ def _inventory_findings(
             layers = _recipe.layer_problems(values[host].get("image_layers") or [], "image_layers")
             found += [_inventory.layers_finding(host, problem, where) for problem in layers]
         if content and not wrong:
-            merged.append(_recipe.override(content, values[host].get("serve_extra_arguments"), values[host].get("serve_extra_environment")))
+            extra = (values[host].get(f"serve_extra_{kind}") for kind in ("arguments", "environment", "declared"))
+            merged.append(_recipe.override(content, *extra))
             problems = _recipe.override_problems(merged[-1], vllm=CATALOGUE)
             found += [_inventory.arguments_finding(host, problem, where) for problem in problems]
     if content:

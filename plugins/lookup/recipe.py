@@ -12,6 +12,7 @@ author: The dgx_spark.vllm authors (@dgx-spark-vllm)
 description:
   - Reads the recipe of that name, which says how a model is served, and checks it.
   - What is wrong in it is reported in one message that names each key, what was found and what was wanted.
+  - Arguments and variables are held to what vLLM of the recipe's C(vllm_version) knows, from lists that come with the collection.
 options:
   _terms:
     description:

@@ -69,6 +69,7 @@ def render(
     rail_wait_seconds: int = 600,
     extra_arguments: t.Optional[dict[str, t.Any]] = None,
     extra_environment: t.Optional[dict[str, str]] = None,
+    extra_declared: t.Optional[dict[str, t.Any]] = None,
     vllm: t.Optional[Catalogue] = None,
 ) -> dict[str, t.Any]:
     """Render what `host` runs.
@@ -91,7 +92,7 @@ def render(
         raise LaunchError(
             f"recipe {recipe['name']} is for {recipe['nodes']} nodes, the plan has {len(plan['nodes'])}; choose another recipe or group"
         )
-    recipe = _recipe.override(recipe, extra_arguments, extra_environment)
+    recipe = _recipe.override(recipe, extra_arguments, extra_environment, extra_declared)
     problems = _recipe.override_problems(recipe, vllm=vllm)
     if problems:
         raise LaunchError("\n".join(["serve_extra_arguments and serve_extra_environment do not fit the recipe:", *problems]))

@@ -116,12 +116,15 @@ def problems(recipe: t.Any, name: str, *, vllm: t.Optional[Catalogue] = None) ->
 
 
 def override(
-    recipe: dict[str, t.Any], arguments: t.Optional[dict[str, t.Any]] = None, environment: t.Optional[dict[str, t.Any]] = None
+    recipe: dict[str, t.Any],
+    arguments: t.Optional[dict[str, t.Any]] = None,
+    environment: t.Optional[dict[str, t.Any]] = None,
+    declared: t.Optional[dict[str, t.Any]] = None,
 ) -> dict[str, t.Any]:
     """The recipe with a user's arguments and variables in place of its own; null takes one of the recipe's away.
 
     vLLM takes `max_model_len` and `max-model-len` for the same option, and so does this.  One that is given in both spellings keeps both,
-    and is a problem.
+    and is a problem.  `declared` has keys of a recipe such as `fork_arguments`, whose entries are added to the recipe's.
     """
     changed: dict[str, t.Any] = {}
     for option, value in (arguments or {}).items():
@@ -130,7 +133,7 @@ def override(
     merged = {**recipe["arguments"], **changed}
     variables = {**recipe["environment"], **(environment or {})}
     return {
-        **recipe,
+        **_recipe_options.declaring(recipe, declared),
         "arguments": {option: value for option, value in merged.items() if value is not None},
         "environment": {name: value for name, value in variables.items() if value is not None},
     }

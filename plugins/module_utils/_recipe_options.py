@@ -14,6 +14,9 @@ from . import _recipe_values
 from ._findings import did_you_mean
 from ._vllm_options import Catalogue, Spelling, Vllm
 
+DECLARATIONS = ("fork_arguments", "fork_values", "fork_environment", "other_environment")
+"""Keys of a recipe that say what vLLM of its version does not know: lists of names, and {option: [values]}."""
+
 
 def problems(recipe: dict[str, t.Any], catalogue: Catalogue) -> list[str]:
     """What vLLM would refuse of a recipe's arguments, one sentence each, which begins with the path.
@@ -25,6 +28,19 @@ def problems(recipe: dict[str, t.Any], catalogue: Catalogue) -> list[str]:
         return []
     check = _Check(recipe, vllm, catalogue)
     return [*check.declarations(), *check.twice(), *check.arguments()]
+
+
+def declaring(recipe: dict[str, t.Any], declared: t.Any) -> dict[str, t.Any]:
+    """The recipe with a user's declarations (see DECLARATIONS) after its own; what is no declaration declares nothing."""
+    more: dict[str, t.Any] = {}
+    for key, entries in declared.items() if isinstance(declared, dict) else ():
+        own = recipe.get(key)
+        if key == "fork_values" and isinstance(entries, dict):
+            lists = {name: values if isinstance(values, list) else [values] for name, values in entries.items()}
+            more[key] = {**(own or {}), **{name: [*(own or {}).get(name, ()), *values] for name, values in lists.items()}}
+        elif key in DECLARATIONS and key != "fork_values" and isinstance(entries, list):
+            more[key] = [*(own or ()), *entries]
+    return {**recipe, **more}
 
 
 def named(recipe: dict[str, t.Any], vllm: Vllm) -> str:
@@ -78,12 +94,11 @@ class _Check:
             if word in self.fork or word.startswith("-"):
                 continue
             spelling = self._find(word)
-            where = f"arguments.{word}"
+            where, key = f"arguments.{word}", word.partition(".")[2]
             if spelling is None:
                 yield f"{where}: {self._unknown(word)}"
-            elif "." in word:
-                key = word.partition(".")[2]
-                yield f"{where}: found a key of a JSON argument by itself, wanted the argument as a mapping: {spelling.name}: {{{key}: ...}}"
+            elif key:
+                yield f"{where}: found one key of a JSON argument, wanted the argument as a mapping: {spelling.name}: {{{key}: ...}}"
             elif not spelling.long:
                 yield f"{where}: found the short form of an option, wanted {spelling.name}"
             elif "_" in word:
@@ -122,8 +137,7 @@ class _Check:
         text, declared = str(value), self.fork_values.get(name, [])
         if choices is None or text in choices or (isinstance(declared, list) and text in map(str, declared)):
             return
-        elsewhere = self.catalogue.others(lambda vllm: text in (vllm.choices(name) or ()))
-        near = elsewhere or _near(text, choices)
+        near = self.catalogue.others_taking(name, text) or _near(text, choices)
         remedy = f"if only the image's fork takes it, declare it: fork_values: {{{name}: [{text}]}}"
         yield f"{where}: found {value!r}, wanted one that {self.version} takes{near}: {', '.join(choices)}; {remedy}"
 

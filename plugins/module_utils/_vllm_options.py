@@ -102,6 +102,11 @@ class Catalogue:
         until = "up to " if first == self.versions[0] else f"{first} to " if first != last else ""
         return f" (vLLM {until}{last} had it)"
 
+    def others_taking(self, option: str, value: str) -> str:
+        """The same of a value of an option; where one version lists it, another that lists none takes it, too."""
+        listed = any(value in (self.of(version).choices(option) or ()) for version in self.versions)
+        return self.others(lambda vllm: listed and vllm.knows(option) and value in (vllm.choices(option) or [value]))
+
 
 def _order(version: str) -> t.Optional[tuple[tuple[int, ...], bool]]:
     """What versions are compared by: the numbers, and whether it is a release rather than what came before it; None if there are none.
