@@ -58,6 +58,8 @@ MISTAKES = [
     ("cudagraph-capture-sizes", [1, 2], "cudagraph-capture-sizes: found a list, which would become one word of JSON"),
     ("compilation-config", '{"mode": 3}', "compilation-config: found JSON as text: '{\"mode\": 3}', wanted it in YAML"),
     ("compilation-config", "{mode: 3}", "found JSON as text"),
+    ("allowed-origins", '["https://example.org"]', "found JSON as text"),
+    ("cudagraph-capture-sizes", True, "cudagraph-capture-sizes: found true, wanted a whole number, for the option takes a value"),
     ("hf-overrides", '{"a": 1}', "hf-overrides: found JSON as text"),
     ("hf-overrides", ["a"], "hf-overrides: found ['a'], wanted a mapping or text"),
     ("compilation-config", "full", "compilation-config: found 'full', wanted a mapping"),
