@@ -46,7 +46,7 @@ def problem(option: dict[str, t.Any], value: t.Any) -> t.Optional[str]:
 def count_problems(where: str, name: str, value: dict[str, t.Any]) -> t.Iterator[str]:
     """What vLLM looks at only when it has read the model."""
     tokens = value.get("num_speculative_tokens")
-    if name == "speculative-config" and tokens is not None and (type(tokens) is not int or tokens < 1):
+    if name == "speculative-config" and tokens is not None and (not isinstance(tokens, int) or tokens is True or tokens < 1):
         yield f"{where}.num_speculative_tokens: found {_shown(tokens)}, wanted a whole number from 1 on"
 
 

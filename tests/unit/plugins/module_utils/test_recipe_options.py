@@ -231,3 +231,38 @@ def test_declarations_of_a_user_stand_after_the_recipe_s_own() -> None:
 @pytest.mark.parametrize("declared", [None, {}, "text", [1], {"fork_arguments": "x"}, {"fork_values": ["x"]}, {"image": {}}])
 def test_what_is_no_declaration_declares_nothing(declared: Any) -> None:
     assert _recipe_options.declaring(SOUND, declared) == SOUND
+
+
+class Whole(int):
+    pass
+
+
+class Text(str):
+    pass
+
+
+class Mapping(dict):
+    pass
+
+
+class Sequence(list):
+    pass
+
+
+def tagged(value: Any) -> Any:
+    """The value as Ansible hands it to a plugin: in subclasses of Python's types, which know where it was written."""
+    if isinstance(value, dict):
+        return Mapping({Text(key): tagged(inner) for key, inner in value.items()})
+    if isinstance(value, list):
+        return Sequence([tagged(inner) for inner in value])
+    return value if isinstance(value, (bool, float)) or value is None else Text(value) if isinstance(value, str) else Whole(value)
+
+
+@pytest.mark.parametrize(("option", "value"), TAKEN)
+def test_values_as_ansible_tags_them_are_taken_too(option: str, value: Any) -> None:
+    assert problems(tagged({option: value})) == []
+
+
+@pytest.mark.parametrize(("option", "value", "text"), MISTAKES)
+def test_mistakes_as_ansible_tags_them_read_the_same(option: str, value: Any, text: str) -> None:
+    assert problems(tagged({option: value})) == problems({option: value})
