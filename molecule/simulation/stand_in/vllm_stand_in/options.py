@@ -61,6 +61,14 @@ def optional_json(text: str) -> Any:
         raise argparse.ArgumentTypeError(f"Value {text} cannot be converted to {json.loads}.") from error
 
 
+def value_of(text: str) -> Any:
+    """JSON if it is, else text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
 # The functions that argparse names in its messages, by the list's word for them.
 TYPES: dict[str, Callable[[str], Any]] = {
     "int": int,
@@ -68,6 +76,7 @@ TYPES: dict[str, Callable[[str], Any]] = {
     "size": human_readable_int,
     "size-or-auto": human_readable_int,
     "json": json.loads,
+    "json-or-text": value_of,
 }
 
 
@@ -95,14 +104,6 @@ def make_parser() -> argparse.ArgumentParser:
     for name, option in json.loads(OPTIONS.read_text())["options"].items():
         add_option(parser, name, option)
     return parser
-
-
-def value_of(text: str) -> Any:
-    """What stands behind a dotted option: JSON if it is, else text."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
 
 
 def undotted(words: Iterable[str]) -> list[str]:
