@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from . import _recipe_values
@@ -66,7 +67,7 @@ class _Check:
             where = f"fork_values.{name}"
             known = self.vllm.choices(name)
             if not isinstance(values, list):
-                yield f"{where}: found {values!r}, wanted a list of values"
+                yield f"{where}: found {_recipe_values.shown(values)}, wanted a list of values"
             elif known is None and not self.vllm.knows(name):
                 in_fork = f"the values of {name}, which is in fork_arguments, are not checked"
                 reason = in_fork if name in self.fork else f"{self.version} has no such option{self._near(name)}"
@@ -138,8 +139,9 @@ class _Check:
         if choices is None or text in choices or (isinstance(declared, list) and text in map(str, declared)):
             return
         near = self.catalogue.others_taking(name, text) or _near(text, choices)
-        remedy = f"if only the image's fork takes it, declare it: fork_values: {{{name}: [{text}]}}"
-        yield f"{where}: found {value!r}, wanted one that {self.version} takes{near}: {', '.join(choices)}; {remedy}"
+        written = text if re.fullmatch(r"[A-Za-z0-9_.-]{1,40}", text) else "..."
+        remedy = f"if only the image's fork takes it, declare it: fork_values: {{{name}: [{written}]}}"
+        yield f"{where}: found {_recipe_values.shown(value)}, wanted one that {self.version} takes{near}: {', '.join(choices)}; {remedy}"
 
     def _unknown(self, word: str) -> str:
         if word.startswith("no-") and self.vllm.find(word[3:]):

@@ -30,7 +30,7 @@ _WORDS = {
 def problem(option: dict[str, t.Any], value: t.Any) -> t.Optional[str]:
     """`found ..., wanted ...` for a value, which is neither null, false nor empty; None if the option takes it."""
     if option["kind"] != "value":
-        return None if value is True else f"found {_shown(value)}, wanted true, for the option takes no value"
+        return None if value is True else f"found {shown(value)}, wanted true, for the option takes no value"
     kind = option.get("type", "text")
     if value is True:
         return None if option.get("nargs") == "?" else f"found true, wanted {_WORDS[kind]}, for the option takes a value"
@@ -40,14 +40,14 @@ def problem(option: dict[str, t.Any], value: t.Any) -> t.Optional[str]:
         )
     if kind in ("json", "json-or-text"):
         return _json_problem(value, kind, "keys" in option)
-    return None if _is(kind, value) else f"found {_shown(value)}, wanted {_WORDS[kind]}"
+    return None if _is(kind, value) else f"found {shown(value)}, wanted {_WORDS[kind]}"
 
 
 def count_problems(where: str, name: str, value: dict[str, t.Any]) -> t.Iterator[str]:
     """What vLLM looks at only when it has read the model."""
     tokens = value.get("num_speculative_tokens")
     if name == "speculative-config" and tokens is not None and (not isinstance(tokens, int) or tokens is True or tokens < 1):
-        yield f"{where}.num_speculative_tokens: found {_shown(tokens)}, wanted a whole number from 1 on"
+        yield f"{where}.num_speculative_tokens: found {shown(tokens)}, wanted a whole number from 1 on"
 
 
 def _is(kind: str, value: t.Any) -> bool:
@@ -85,12 +85,12 @@ def _json_problem(value: t.Any, kind: str, keys: bool) -> t.Optional[str]:
         except (ValueError, RecursionError):
             holds = None
         if isinstance(holds, (dict, list)) or value.lstrip()[:1] == "{":
-            return f"found JSON as text: {_shown(value)}, wanted it in YAML (a mapping such as {{key: value}}), from which the JSON is made"
+            return f"found JSON as text: {shown(value)}, wanted it in YAML (a mapping such as {{key: value}}), from which the JSON is made"
     takes_text = kind == "json-or-text" and not isinstance(value, (list, float, int))
-    return None if takes_text or value == _UNSET else f"found {_shown(value)}, wanted {_WORDS[kind]}"
+    return None if takes_text or value == _UNSET else f"found {shown(value)}, wanted {_WORDS[kind]}"
 
 
-def _shown(value: t.Any) -> str:
-    """Bounded, for a message."""
+def shown(value: t.Any) -> str:
+    """A value in a message; the middle of a long one is left out."""
     text = repr(value)
     return text if len(text) <= 100 else f"{text[:60]} ... {text[-20:]}"

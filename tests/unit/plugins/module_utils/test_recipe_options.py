@@ -42,6 +42,7 @@ MISTAKES = [
     ("kv-cache-dtype", "fp9", "kv-cache-dtype: found 'fp9', wanted one that vLLM 0.21.0 takes (did you mean fp8?): auto, bfloat16, "),
     ("kv-cache-dtype", "nvfp4_ds_mla", "takes (vLLM 0.30.0 and later have it): auto"),
     ("kv-cache-dtype", "nvfp4_ds_mla", "declare it: fork_values: {kv-cache-dtype: [nvfp4_ds_mla]}"),
+    ("kv-cache-dtype", "fp\n8" * 99, "fork_values: {kv-cache-dtype: [...]}"),
     ("trust-remote-code", "yes", "trust-remote-code: found 'yes', wanted true, for the option takes no value"),
     ("no-enable-prefix-caching", 1, "found 1, wanted true"),
     ("headless", {"a": 1}, "found {'a': 1}, wanted true"),
@@ -87,6 +88,7 @@ MISTAKES = [
 @pytest.mark.parametrize(("option", "value", "text"), MISTAKES)
 def test_what_vllm_would_refuse_is_one_problem_with_its_path(option: str, value: Any, text: str) -> None:
     (problem,) = problems({option: value})
+    assert problem.isprintable() and len(problem) < 1000
     assert text in problem and problem.startswith(f"arguments.{option}")
 
 
