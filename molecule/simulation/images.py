@@ -9,6 +9,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -140,7 +141,10 @@ def stand_in_image(client: DockerClient) -> Image:
 def played_image(client: DockerClient, shape: str) -> Image:
     """What plays one of the images of PLAYED. They share all layers but the last, so that a further one costs next to nothing."""
     name = "stand-in" if shape == "aiden" else f"stand-in-{shape}"
-    image = ensure(client, name, HERE / "stand_in", {"STUBS": stub_image(client).tags[0]}, target=shape)
+    # A link leads out of what the builder is sent, so it is sent a copy in which there is none.
+    with tempfile.TemporaryDirectory() as folder:
+        context = shutil.copytree(HERE / "stand_in", Path(folder) / "stand_in", ignore=shutil.ignore_patterns(*LEFT_OUT))
+        image = ensure(client, name, context, {"STUBS": stub_image(client).tags[0]}, target=shape)
     image.tag(PLAYED[shape])
     return client.images.get(PLAYED[shape])
 

@@ -13,7 +13,8 @@ from ansible.errors import AnsibleError, AnsibleFilterError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.dgx_spark.vllm.plugins.lookup import recipe as recipes
-from ansible_collections.dgx_spark.vllm.plugins.module_utils import _inventory, _recipe
+from ansible_collections.dgx_spark.vllm.plugins.module_utils import _inventory, _recipe, _recipe_findings
+from ansible_collections.dgx_spark.vllm.plugins.plugin_utils._vllm_files import CATALOGUE
 
 _ROLES = os.path.join(os.path.dirname(recipes.RECIPES), "roles")
 
@@ -34,6 +35,9 @@ def _value_findings(host: str, values: dict[str, t.Any], options: dict[str, dict
             continue
         spec = {key: option[key] for key in ("type", "elements", "choices", "no_log") if key in option}
         result = ArgumentSpecValidator({name: spec}).validate({name: values[name]})
+        # The validator takes for granted that what has options inside is a mapping.
+        if "options" in option and isinstance(values[name], dict):
+            result = ArgumentSpecValidator({name: {**spec, "options": option["options"]}}).validate({name: values[name]})
         wanted = f"type {option['type']}" + (f", one of {', '.join(map(str, option['choices']))}" if "choices" in option else "")
         # The validator's text repeats the value, which must not be shown where it is a secret.
         shown = "found a value that does not fit" if option.get("no_log") else "; ".join(result.error_messages)
@@ -117,6 +121,7 @@ def _inventory_findings(
         {name for own in values.values() for name in own.get("spark_known_variables") or []},
         where,
     )
+    merged = []
     for host, own in variables.items():
         found += [_inventory.unreadable_finding(host, name, problem, where) for name, problem in own.unreadable.items()]
         wrong = _value_findings(host, values[host], options, where)
@@ -125,13 +130,14 @@ def _inventory_findings(
             layers = _recipe.layer_problems(values[host].get("image_layers") or [], "image_layers")
             found += [_inventory.layers_finding(host, problem, where) for problem in layers]
         if content and not wrong:
-            found += _override_findings(host, values[host], content, where)
+            extra = (values[host].get(f"serve_extra_{kind}") for kind in ("arguments", "environment", "declared"))
+            merged.append(_recipe.override(content, *extra))
+            problems = _recipe.override_problems(merged[-1], vllm=CATALOGUE)
+            found += [_inventory.arguments_finding(host, problem, where) for problem in problems]
+    if content:
+        # Once: the nodes run the same, or the launch is refused.
+        found += _recipe_findings.findings((merged or [content])[0], CATALOGUE)
     return found
-
-
-def _override_findings(host: str, values: dict[str, t.Any], recipe: dict[str, t.Any], where: str) -> list[dict[str, t.Any]]:
-    merged = _recipe.override(recipe, values.get("serve_extra_arguments"), values.get("serve_extra_environment"))
-    return [_inventory.arguments_finding(host, problem, where) for problem in _recipe.override_problems(merged)]
 
 
 class FilterModule:

@@ -9,12 +9,13 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.dgx_spark.vllm.plugins.module_utils import _launch
+from ansible_collections.dgx_spark.vllm.plugins.plugin_utils._vllm_files import CATALOGUE
 
 
 def vllm_launch(recipe: dict[str, t.Any], plan: dict[str, t.Any], host: str, **parts: t.Any) -> dict[str, t.Any]:
     """Render what `host` runs; see `_launch.render`."""
     try:
-        return _launch.render(recipe, plan, host, **parts)
+        return _launch.render(recipe, plan, host, vllm=CATALOGUE, **parts)
     except _launch.LaunchError as error:
         raise AnsibleFilterError(str(error)) from error
 

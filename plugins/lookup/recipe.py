@@ -12,6 +12,7 @@ author: The dgx_spark.vllm authors (@dgx-spark-vllm)
 description:
   - Reads the recipe of that name, which says how a model is served, and checks it.
   - What is wrong in it is reported in one message that names each key, what was found and what was wanted.
+  - Arguments and variables are held to what vLLM of the recipe's C(vllm_version) knows, from lists that come with the collection.
 options:
   _terms:
     description:
@@ -43,6 +44,7 @@ from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.dgx_spark.vllm.plugins.module_utils import _recipe, _recipe_words
 from ansible_collections.dgx_spark.vllm.plugins.plugin_utils import _recipe_file
+from ansible_collections.dgx_spark.vllm.plugins.plugin_utils._vllm_files import CATALOGUE
 
 # Beside plugins/, both in an installed collection and in a checkout.
 RECIPES = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "recipes")
@@ -78,7 +80,7 @@ def read(term: str) -> dict[str, t.Any]:
     except _recipe_file.FileError as error:
         # Ansible would add the text of a cause, which is the same.
         raise RecipeError([f"recipe {place}: {problem}" for problem in error.problems]) from None
-    found = _recipe.problems(recipe, name, place)
+    found = _recipe.problems(recipe, name, place, vllm=CATALOGUE)
     if found:
         raise RecipeError(found)
     return t.cast("dict[str, t.Any]", recipe)

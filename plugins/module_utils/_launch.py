@@ -17,6 +17,7 @@ import typing as t
 
 from . import _gid, _image_baked, _image_command, _reasoning, _recipe
 from ._overlay import NCCL_PATH
+from ._vllm_options import Catalogue
 
 # Recipes of the field give an image's entrypoint its rank in these, beside the arguments.
 _RANK_NAMES = ("NODE_RANK", "MASTER_ADDR", "HEADLESS")
@@ -71,6 +72,8 @@ def render(
     extra_arguments: t.Optional[dict[str, t.Any]] = None,
     extra_environment: t.Optional[dict[str, str]] = None,
     host_files: t.Optional[dict[str, t.Optional[str]]] = None,
+    extra_declared: t.Optional[dict[str, t.Any]] = None,
+    vllm: t.Optional[Catalogue] = None,
 ) -> dict[str, t.Any]:
     """Render what `host` runs.
 
@@ -80,6 +83,7 @@ def render(
     (folders that the model's links lead to; they appear at the same path), `read_only`.  `caches`: `mounts`, `environment`.
     `api`: `address`, `port`.  `gpu`: `gpus`, `cdi` or `runtime`; for a recipe on the CPU it is not looked at and may be null.
     `host_files`: SHA-256 (hex) of each file that the recipe mounts where a node has it, by its path on the host; null where it has not.
+    `vllm`: what options and variables are held to, as for `_recipe.problems`.
 
     Returns `argv_common`, `argv_rank`, `entrypoint`, `env`, `env_unset`, `mounts`, `hash` (equal on every rank, or the launch must not
     happen), `launch` (what is in launch.json), `launch_json` and `static_env` (the texts of launch.json and static.env), `findings` (what
@@ -94,8 +98,8 @@ def render(
         raise LaunchError(
             f"recipe {recipe['name']} is for {recipe['nodes']} nodes, the plan has {len(plan['nodes'])}; choose another recipe or group"
         )
-    recipe = _recipe.override(recipe, extra_arguments, extra_environment)
-    problems = _recipe.override_problems(recipe)
+    recipe = _recipe.override(recipe, extra_arguments, extra_environment, extra_declared)
+    problems = _recipe.override_problems(recipe, vllm=vllm)
     if problems:
         raise LaunchError("\n".join(["serve_extra_arguments and serve_extra_environment do not fit the recipe:", *problems]))
     _refuse_contradictions(recipe, plan["topology"], host, node["env"])

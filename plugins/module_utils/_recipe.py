@@ -16,8 +16,9 @@ import posixpath
 import re
 import typing as t
 
-from . import _image_command, _overlay_apt, _overlay_layers, _recipe_shape, _recipe_words
+from . import _image_command, _overlay_apt, _overlay_layers, _recipe_environment, _recipe_options, _recipe_shape, _recipe_words
 from ._recipe_words import shown
+from ._vllm_options import Catalogue
 
 DEVICES = _recipe_shape.DEVICES
 suggestion = _recipe_words.suggestion
@@ -47,37 +48,49 @@ def on_gpu(recipe: dict[str, t.Any]) -> bool:
     return bool(recipe.get("device", DEVICES[0]) == "gpu")
 
 
-def problems(recipe: t.Any, name: str, place: t.Optional[str] = None) -> list[str]:
+def problems(recipe: t.Any, name: str, place: t.Optional[str] = None, *, vllm: t.Optional[Catalogue] = None) -> list[str]:
     """Everything that is wrong with a parsed recipe, one sentence each; an empty list when it is sound.
 
     `name` is the name of the file without its ending, which the recipe must repeat; `place` is what messages call the file, if not that.
+    Options and variables are held to what `vllm` knows; without it, as on a node, they are not.
     """
-    found = _recipe_shape.problems(recipe) or _meaning_problems(recipe, name)
+    found = _recipe_shape.problems(recipe) or _meaning_problems(recipe, name) + _unknown_problems(recipe, vllm)
     return [f"recipe {place or name}: {text}" for text in found]
 
 
 def override(
-    recipe: dict[str, t.Any], arguments: t.Optional[dict[str, t.Any]] = None, environment: t.Optional[dict[str, t.Any]] = None
+    recipe: dict[str, t.Any],
+    arguments: t.Optional[dict[str, t.Any]] = None,
+    environment: t.Optional[dict[str, t.Any]] = None,
+    declared: t.Optional[dict[str, t.Any]] = None,
 ) -> dict[str, t.Any]:
     """The recipe with a user's arguments and variables in place of its own; null takes one of the recipe's away.
 
-    vLLM takes `max_model_len` and `max-model-len` for the same option, and so does this.
+    vLLM takes `max_model_len` and `max-model-len` for the same option, and so does this.  One that is given in both spellings keeps both,
+    and is a problem.  `declared` has keys of a recipe such as `fork_arguments`, whose entries are added to the recipe's.
     """
-    changed = {str(option).replace("_", "-"): value for option, value in (arguments or {}).items()}
+    changed: dict[str, t.Any] = {}
+    for option, value in (arguments or {}).items():
+        spelt = str(option).replace("_", "-")
+        changed[str(option) if spelt in changed else spelt] = value
     merged = {**recipe["arguments"], **changed}
     variables = {**recipe["environment"], **(environment or {})}
     return {
-        **recipe,
+        **_recipe_options.declaring(recipe, declared),
         "arguments": {option: value for option, value in merged.items() if value is not None},
         "environment": {name: value for name, value in variables.items() if value is not None},
     }
 
 
-def override_problems(recipe: dict[str, t.Any]) -> list[str]:
-    """What is wrong with the arguments and the environment of a recipe after `override`, one sentence each."""
+def override_problems(recipe: dict[str, t.Any], *, vllm: t.Optional[Catalogue] = None) -> list[str]:
+    """What is wrong with the arguments and the environment of a recipe after `override`, one sentence each; `vllm` as for `problems`."""
     arguments, environment = recipe["arguments"], recipe["environment"]
-    found = _recipe_shape.ARGUMENTS.problems(arguments, "arguments") or _argument_problems(recipe)
-    return found + (_recipe_shape.ENVIRONMENT.problems(environment, "environment") or _environment_problems(environment))
+    shapes = [*_recipe_shape.ARGUMENTS.problems(arguments, "arguments"), *_recipe_shape.ENVIRONMENT.problems(environment, "environment")]
+    return shapes or _argument_problems(recipe) + _environment_problems(environment) + _unknown_problems(recipe, vllm)
+
+
+def _unknown_problems(recipe: dict[str, t.Any], vllm: t.Optional[Catalogue]) -> list[str]:
+    return [] if vllm is None else _recipe_options.problems(recipe, vllm) + _recipe_environment.problems(recipe, vllm)
 
 
 def _meaning_problems(recipe: dict[str, t.Any], name: str) -> list[str]:

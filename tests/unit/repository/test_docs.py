@@ -14,10 +14,16 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.dgx_spark.vllm.plugins.module_utils import _fabric_verdict_ids, _inventory_ids, _plan_ids, _preflight_ids
+from ansible_collections.dgx_spark.vllm.plugins.module_utils import (
+    _fabric_verdict_ids,
+    _inventory_ids,
+    _plan_ids,
+    _preflight_ids,
+    _recipe_ids,
+)
 
 ROOT = Path(__file__).parents[3]
-TABLES = (_inventory_ids.IDS, _preflight_ids.IDS, _plan_ids.IDS, _fabric_verdict_ids.IDS)
+TABLES = (_inventory_ids.IDS, _recipe_ids.IDS, _preflight_ids.IDS, _plan_ids.IDS, _fabric_verdict_ids.IDS)
 SEVERITIES = {identifier: meaning.severity for table in TABLES for identifier, meaning in table.items()}
 AREAS = sorted({identifier.split(".")[0] for identifier in SEVERITIES})
 SOURCES = [path for path in sorted((ROOT / "plugins").rglob("*.py")) if not path.name.endswith("_ids.py")]

@@ -39,8 +39,8 @@ def test_dotted_options_become_one_object() -> None:
 
 
 def test_underscores_are_dashes_and_sizes_may_have_suffixes() -> None:
-    options, _ = parse(["m", "--max_model_len", "1m", "--no-enable-prefix-caching"])
-    assert (options.max_model_len, options.enable_prefix_caching) == (1000000, False)
+    options, _ = parse(["m", "--max_model_len", "1m", "--max-num-batched-tokens", "8K", "--no-enable-prefix-caching"])
+    assert (options.max_model_len, options.max_num_batched_tokens, options.enable_prefix_caching) == (1000000, 8192, False)
 
 
 def test_a_value_may_hold_dots() -> None:

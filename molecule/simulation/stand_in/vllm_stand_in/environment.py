@@ -13,12 +13,13 @@ from . import log
 from .network import Fatal
 from .shape import played
 
-NAMES = Path(__file__).with_name("vllm-0.21.0-environment.json")
+# recipes/vllm/0.21.0.json: a link to it in the repository, a copy in the image.
+KNOWN = Path(__file__).with_name("vllm-0.21.0.json")
 
 
 def unknown(environ: Mapping[str, str]) -> list[str]:
     """Names of this environment that nothing in vLLM reads."""
-    known, fork = json.loads(NAMES.read_text())["vllm"], played().environment
+    known, fork = json.loads(KNOWN.read_text())["environment"], played().environment
     return sorted(name for name in environ if name.startswith("VLLM_") and name not in known and not fork.fullmatch(name))
 
 

@@ -8,57 +8,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from .shape import played
 
+# recipes/vllm/0.21.0.json: a link to it in the repository, a copy in the image.
 OPTIONS = Path(__file__).with_name("vllm-0.21.0.json")
-# The list says nothing of types; these are the ones that a launch depends on.
-INTEGERS = frozenset(
-    [
-        "port",
-        "nnodes",
-        "node_rank",
-        "master_port",
-        "tensor_parallel_size",
-        "pipeline_parallel_size",
-        "data_parallel_size",
-        "max_num_seqs",
-        "block_size",
-        "distributed_timeout_seconds",
-        "api_server_count",
-        "max_lora_rank",
-        "kv_cache_memory_bytes",
-    ]
-)
-HUMAN_INTEGERS = frozenset(["max_model_len", "max_num_batched_tokens"])
-FLOATS = frozenset(["gpu_memory_utilization", "swap_space"])
-JSON_VALUES = frozenset(
-    [
-        "default_chat_template_kwargs",
-        "hf_overrides",
-        "pooler_config",
-        "override_generation_config",
-        "model_loader_extra_config",
-        "eplb_config",
-        "media_io_kwargs",
-        "mm_processor_kwargs",
-        "speculative_config",
-        "kv_transfer_config",
-        "kv_events_config",
-        "ec_transfer_config",
-        "compilation_config",
-        "attention_config",
-        "reasoning_config",
-        "kernel_config",
-        "additional_config",
-        "structured_outputs_config",
-        "profiler_config",
-        "weight_transfer_config",
-    ]
-)
 DEFAULTS: dict[str, Any] = {
     "api_key": None,
     "block_size": 16,
@@ -106,58 +63,51 @@ def optional_json(text: str) -> Any:
         raise argparse.ArgumentTypeError(f"Value {text} cannot be converted to {json.loads}.") from error
 
 
-def type_of(destination: str) -> Any:
-    """The function argparse names in its messages."""
-    if destination in INTEGERS:
-        return int
-    if destination in HUMAN_INTEGERS:
-        return human_readable_int
-    if destination in FLOATS:
-        return float
-    if destination == "speculative_config":
-        return optional_json
-    return json.loads if destination in JSON_VALUES else str
+def value_of(text: str) -> Any:
+    """JSON if it is, else text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
-def add_option(parser: argparse.ArgumentParser, names: list[str], nargs: Any, choices: Any, kind: str) -> None:
-    """One line of the list."""
-    destination = names[0].lstrip("-").replace("-", "_")
+# The functions that argparse names in its messages, by the list's word for them.
+TYPES: dict[str, Callable[[str], Any]] = {
+    "int": int,
+    "float": float,
+    "size": human_readable_int,
+    "size-or-auto": human_readable_int,
+    "json": json.loads,
+    "json-or-text": value_of,
+}
+
+
+def add_option(parser: argparse.ArgumentParser, name: str, option: dict[str, Any]) -> None:
+    """One option of the list."""
     words: dict[str, Any] = {"default": argparse.SUPPRESS}
-    if names[0] == "model_tag":
-        parser.add_argument("model_tag", nargs="?", default=argparse.SUPPRESS)
-        return
-    if kind == "_StoreTrueAction":
+    if option["kind"] == "flag":
         words["action"] = "store_true"
-    elif kind == "BooleanOptionalAction":
+    elif option["kind"] == "switch":
         words["action"] = argparse.BooleanOptionalAction
-        names = [name for name in names if not name.startswith("--no-")]
     else:
-        words["type"] = type_of(destination)
-        words["action"] = "append" if kind == "_AppendAction" else "store"
-        if nargs:
-            words["nargs"] = nargs
-        if choices:
-            words["choices"] = [words["type"](choice) for choice in choices]
-    parser.add_argument(*names, **words)
+        words["type"] = optional_json if name == "speculative-config" else TYPES.get(option.get("type", ""), str)
+        words["action"] = "append" if option.get("repeats") else "store"
+        if "nargs" in option:
+            words["nargs"] = option["nargs"]
+        if "choices" in option:
+            words["choices"] = [words["type"](choice) for choice in option["choices"]]
+    parser.add_argument(f"--{name}", *option.get("also", ()), **words)
 
 
 def make_parser() -> argparse.ArgumentParser:
     """As `vllm serve`: the same options, the same refusals, exit status 2."""
     parser = argparse.ArgumentParser(prog="vllm serve", usage="vllm serve [model_tag] [options]")
-    for names, nargs, choices, kind in json.loads(OPTIONS.read_text())["options"]:
-        if "--kv-cache-dtype" in names:
-            choices = sorted([*choices, *played().kv_cache_dtypes])
-        if kind != "_HelpAction":
-            add_option(parser, names, nargs, choices, kind)
+    parser.add_argument("model_tag", nargs="?", default=argparse.SUPPRESS)
+    for name, option in json.loads(OPTIONS.read_text())["options"].items():
+        if name == "kv-cache-dtype":
+            option["choices"] = sorted([*option["choices"], *played().kv_cache_dtypes])
+        add_option(parser, name, option)
     return parser
-
-
-def value_of(text: str) -> Any:
-    """What stands behind a dotted option: JSON if it is, else text."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
 
 
 def undotted(words: Iterable[str]) -> list[str]:

@@ -16,9 +16,13 @@ NODES = {"ada": {"ansible_host": "10.0.0.1"}, "bob": {"ansible_host": "10.0.0.2"
 CONTEXT = {"group": "spark_nodes", "inventory": "inventories/mine", "recipe": "dsv4-flash-b12x-1m"}
 
 
+def check(hosts: Any, **change: Any) -> list[dict[str, Any]]:
+    """All findings but those about the recipe, which is sound and has something of its image's fork in it."""
+    return [item for item in inventory_findings(hosts, list(hosts), **{**CONTEXT, **change}) if not item["id"].startswith("recipe.")]
+
+
 def find(variables: Any = None, **change: Any) -> list[dict[str, Any]]:
-    hosts = {host: {**values, **(variables or {})} for host, values in NODES.items()}
-    return inventory_findings(hosts, list(hosts), **{**CONTEXT, **change})
+    return check({host: {**values, **(variables or {})} for host, values in NODES.items()}, **change)
 
 
 def test_a_sound_inventory_has_no_findings() -> None:
@@ -62,8 +66,8 @@ def test_the_number_of_nodes_is_that_of_the_playbook_or_of_the_recipe() -> None:
 
 def test_more_hosts_than_the_recipe_is_for_are_spares_unless_the_playbook_says_how_many() -> None:
     hosts = {**NODES, "eve": {"ansible_host": "10.0.0.3"}}
-    assert [(item["id"], item["severity"]) for item in inventory_findings(hosts, list(hosts), **CONTEXT)] == [("inventory.spares", "info")]
-    assert [item["id"] for item in inventory_findings(hosts, list(hosts), **CONTEXT, expected_nodes=2)] == ["inventory.node-count"]
+    assert [(item["id"], item["severity"]) for item in check(hosts)] == [("inventory.spares", "info")]
+    assert [item["id"] for item in check(hosts, expected_nodes=2)] == ["inventory.node-count"]
 
 
 def test_each_mistake_in_a_recipe_is_a_finding_of_its_own_that_names_file_and_place(tmp_path: Path) -> None:
@@ -106,7 +110,7 @@ class Broken(dict):
 
 def test_a_variable_that_can_not_be_evaluated_is_named_and_other_variables_are_not_read() -> None:
     hosts = {host: Broken(values, image_nccl_wheel="x", other="y") for host, values in NODES.items()}
-    found = inventory_findings(hosts, list(hosts), **CONTEXT)
+    found = check(hosts)
     assert [(item["id"], item["found"]) for item in found] == [("inventory.unreadable-variable", "image_nccl_wheel: no such file")] * 2
 
 
@@ -124,3 +128,51 @@ def test_a_layer_that_is_none_is_named_on_each_host() -> None:
     assert [(item["id"], item["host"]) for item in found] == [("inventory.layers", "ada"), ("inventory.layers", "bob")]
     assert "image_layers[0]" in found[0]["found"]
     assert find({"image_layers": [{"run": ["true"]}]}) == []
+
+
+def told(variables: Any = None, **change: Any) -> list[tuple[str, str]]:
+    hosts = {host: {**values, **(variables or {})} for host, values in NODES.items()}
+    found = inventory_findings(hosts, list(hosts), **{**CONTEXT, **change})
+    return [(item["id"], item["found"]) for item in found if item["id"].startswith("recipe.")]
+
+
+def test_what_only_the_image_s_fork_knows_is_told_once_and_as_far_as_it_is_used() -> None:
+    used = "recipe dsv4-flash-b12x-1m uses what vLLM 0.21.1 does not know: VLLM_USE_B12X_MOE"
+    assert told() == told({"serve_api_port": "eighty"}) == [("recipe.fork-only", used)]
+    assert told({"serve_extra_environment": {"VLLM_USE_B12X_MOE": None}}) == []
+    assert told(recipe="nope") == []
+
+
+@pytest.mark.parametrize(
+    ("variables", "text"),
+    [
+        (
+            {"serve_extra_arguments": {"max-num-seq": 4}},
+            "arguments.max-num-seq: vLLM 0.21.1, going by 0.21.0, has no such option (did you mean",
+        ),
+        ({"serve_extra_arguments": {"kv-cache-dtype": "fp9"}}, "arguments.kv-cache-dtype: found 'fp9', wanted one that vLLM 0.21.1"),
+        (
+            {"serve_extra_environment": {"VLLM_LOGGING_LEVL": "x"}},
+            "environment.VLLM_LOGGING_LEVL: vLLM 0.21.1, going by 0.21.0, does not know it",
+        ),
+    ],
+)
+def test_what_vllm_does_not_know_is_named_for_each_host(variables: dict[str, Any], text: str) -> None:
+    found = find(variables)
+    assert [(item["id"], item["host"]) for item in found] == [("inventory.arguments", "ada"), ("inventory.arguments", "bob")]
+    assert all(item["found"].startswith(text) for item in found)
+
+
+def test_what_the_image_knows_of_an_override_is_declared_beside_it() -> None:
+    extra = {"serve_extra_arguments": {"enable-b12x": "any"}, "serve_extra_environment": {"DSPARK_SLOT_CLAMP": "1"}}
+    declared = {"fork_arguments": ["enable-b12x"], "other_environment": ["DSPARK_SLOT_CLAMP"]}
+    assert {item["id"] for item in find(extra)} == {"inventory.arguments"}
+    assert find({**extra, "serve_extra_declared": declared}) == []
+    assert "enable-b12x, VLLM_USE_B12X_MOE" in told({**extra, "serve_extra_declared": declared})[0][1]
+
+
+@pytest.mark.parametrize("declared", [{"fork_argument": ["x"]}, {"fork_values": ["x"]}, {"fork_arguments": {"x": 1}}, 3])
+def test_a_declaration_of_another_shape_is_named(declared: Any) -> None:
+    found = find({"serve_extra_declared": declared})
+    assert [(item["id"], item["host"]) for item in found] == [("inventory.wrong-type", "ada"), ("inventory.wrong-type", "bob")]
+    assert all("serve_extra_declared" in item["found"] for item in found)

@@ -1,0 +1,86 @@
+# Copyright (c) 2026, The dgx_spark.vllm authors
+# Simplified BSD License (see https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Whether anything reads the `environment` of a recipe: vLLM of its version, a library below it, or what the recipe declares."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ._findings import did_you_mean
+from ._recipe_options import named
+from ._vllm_options import Catalogue
+
+_OWN = "VLLM_"
+# Libraries that read whatever begins so, and have too many names, in too many versions, to list them.
+PREFIXES = (
+    "NCCL_",  # docs.nvidia.com/deeplearning/nccl/user-guide/docs/env.html; a patched NCCL adds its own
+    *("GLOO_", "TP_", "UCX_", "OMPI_MCA_"),  # what else may carry ranks: Gloo, TensorPipe, UCX, Open MPI
+    *("TORCH_", "TORCHINDUCTOR_", "TORCHDYNAMO_", "PYTORCH_"),  # PyTorch
+    *("CUDA_", "CUDNN_", "CUBLAS_", "CUTE_DSL_", "NVIDIA_"),  # CUDA's driver and libraries, CUTLASS, the container toolkit
+    *("FLASHINFER_", "FLASH_ATTENTION_", "TRITON_", "TILELANG_", "DG_", "QUACK_"),  # compilers of kernels; DG_ is DeepGEMM's
+    *("HF_", "TRANSFORMERS_", "TOKENIZERS_"),  # Hugging Face
+    *("OMP_", "KMP_", "GOMP_", "MKL_"),  # OpenMP and MKL
+    "PYTHON",
+)
+NAMES = ("CC", "CXX", "HOME", "LANG", "LC_ALL", "MALLOC_ARENA_MAX", "PATH", "TMPDIR", "TZ", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")
+
+
+def problems(recipe: dict[str, t.Any], catalogue: Catalogue) -> list[str]:
+    """Variables that nothing is known to read, and declarations that are wrong, one sentence each, which begins with the path.
+
+    Names that begin with VLLM_ are passed over where there are no data of the recipe's version.
+    """
+    fork, other = ([str(name) for name in recipe.get(key, [])] for key in ("fork_environment", "other_environment"))
+    found = []
+    for name in fork:
+        if not name.startswith(_OWN):
+            found.append(f"fork_environment: {name} does not begin with {_OWN}; wanted it in other_environment")
+    for name in other:
+        if name.startswith(_OWN):
+            found.append(f"other_environment: {name} is vLLM's or its fork's; wanted it in fork_environment")
+    for name in map(str, recipe["environment"]):
+        if not name.startswith(_OWN) and name not in other and not _is_known(name, recipe, catalogue):
+            found.append(
+                f"environment.{name}: nothing is known to read it{_near(name)};"
+                f" correct it, or, if something in the image does, add {name} to other_environment"
+            )
+    return found + _own_problems(recipe, fork, catalogue)
+
+
+def _own_problems(recipe: dict[str, t.Any], fork: list[str], catalogue: Catalogue) -> list[str]:
+    vllm = catalogue.fitting(recipe["vllm_version"])
+    if vllm is None:
+        return []
+    version = named(recipe, vllm)
+    found = [f"fork_environment: {version} knows {name}; take it out" for name in fork if name in vllm.environment]
+    for name in map(str, recipe["environment"]):
+        if name.startswith(_OWN) and name not in vllm.environment and name not in fork:
+            elsewhere = catalogue.others(lambda other, name=name: name in other.environment)  # type: ignore[misc]
+            near = elsewhere or _bracketed(did_you_mean(name, [*vllm.environment, *fork], 0.8))
+            found.append(
+                f"environment.{name}: {version} does not know it{near};"
+                f" correct it, or, if only the image's fork of vLLM knows it, add {name} to fork_environment"
+            )
+    return found
+
+
+def _is_known(name: str, recipe: dict[str, t.Any], catalogue: Catalogue) -> bool:
+    if name.startswith(PREFIXES) or name in NAMES:
+        return True
+    # vLLM reads some that do not begin like its own, such as CUDA_HOME; they hardly differ between versions.
+    vllm = catalogue.fitting(recipe["vllm_version"]) or (catalogue.of(catalogue.versions[-1]) if catalogue.versions else None)
+    return vllm is not None and name in vllm.environment
+
+
+def _near(name: str) -> str:
+    head, line, rest = name.partition("_")
+    prefix = did_you_mean(head + line, PREFIXES, 0.7)
+    return _bracketed(prefix.replace("_?", f"_{rest}?") if prefix else did_you_mean(name, NAMES, 0.7))
+
+
+def _bracketed(text: str) -> str:
+    return f" ({text})" if text else ""

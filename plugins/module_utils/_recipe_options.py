@@ -1,0 +1,162 @@
+# Copyright (c) 2026, The dgx_spark.vllm authors
+# Simplified BSD License (see https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+# Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
+
+"""Whether vLLM of the recipe's version knows its `arguments`, each option and its value, and what the recipe says only its fork knows."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from . import _recipe_values
+from ._findings import did_you_mean
+from ._vllm_options import Catalogue, Spelling, Vllm
+
+DECLARATIONS = ("fork_arguments", "fork_values", "fork_environment", "other_environment")
+"""Keys of a recipe that say what vLLM of its version does not know: lists of names, and {option: [values]}."""
+
+
+def problems(recipe: dict[str, t.Any], catalogue: Catalogue) -> list[str]:
+    """What vLLM would refuse of a recipe's arguments, one sentence each, which begins with the path.
+
+    Nothing is said of a recipe whose version there are no data of; `_recipe_findings` tells the user so.
+    """
+    vllm = catalogue.fitting(recipe["vllm_version"])
+    if vllm is None:
+        return []
+    check = _Check(recipe, vllm, catalogue)
+    return [*check.declarations(), *check.twice(), *check.arguments()]
+
+
+def declaring(recipe: dict[str, t.Any], declared: t.Any) -> dict[str, t.Any]:
+    """The recipe with a user's declarations (see DECLARATIONS) after its own; what is no declaration declares nothing."""
+    more: dict[str, t.Any] = {}
+    for key, entries in declared.items() if isinstance(declared, dict) else ():
+        own = recipe.get(key)
+        if key == "fork_values" and isinstance(entries, dict):
+            lists = {name: values if isinstance(values, list) else [values] for name, values in entries.items()}
+            more[key] = {**(own or {}), **{name: [*(own or {}).get(name, ()), *values] for name, values in lists.items()}}
+        elif key in DECLARATIONS and key != "fork_values" and isinstance(entries, list):
+            more[key] = [*(own or ()), *entries]
+    return {**recipe, **more}
+
+
+def named(recipe: dict[str, t.Any], vllm: Vllm) -> str:
+    """The version as messages call it, with the one whose data are used where that is another."""
+    version = str(recipe["vllm_version"])
+    return f"vLLM {version}" if version == vllm.version else f"vLLM {version}, going by {vllm.version},"
+
+
+class _Check:
+    def __init__(self, recipe: dict[str, t.Any], vllm: Vllm, catalogue: Catalogue) -> None:
+        self.given = {str(option): value for option, value in recipe["arguments"].items()}
+        self.vllm, self.catalogue = vllm, catalogue
+        self.version = named(recipe, vllm)
+        self.fork = [str(name) for name in recipe.get("fork_arguments", [])]
+        self.fork_values = {str(name): values for name, values in recipe.get("fork_values", {}).items()}
+
+    def declarations(self) -> t.Iterator[str]:
+        """What is declared as the fork's own although this version has it."""
+        for name in self.fork:
+            if self.vllm.knows(name):
+                yield f"fork_arguments: {self.version} has {name}; take it out, and what is given for it is checked"
+        for name, values in self.fork_values.items():
+            where = f"fork_values.{name}"
+            known = self.vllm.choices(name)
+            if not isinstance(values, list):
+                yield f"{where}: found {_recipe_values.shown(values)}, wanted a list of values"
+            elif known is None and not self.vllm.knows(name):
+                in_fork = f"the values of {name}, which is in fork_arguments, are not checked"
+                reason = in_fork if name in self.fork else f"{self.version} has no such option{self._near(name)}"
+                yield f"{where}: {reason}; take it out"
+            elif known is None:
+                yield f"{where}: {self.version} does not list the values of {name}, so they need not be declared; take it out"
+            else:
+                for value in values:
+                    if str(value) in known:
+                        yield f"{where}: {self.version} takes {value!r} itself; take it out"
+
+    def twice(self) -> t.Iterator[str]:
+        """The same option in two spellings, of which vLLM takes the last in silence."""
+        spelt: dict[str, list[str]] = {}
+        for word in self.given:
+            found = self._find(word)
+            if found:
+                spelt.setdefault(found.name, []).append(word)
+        for words in spelt.values():
+            if len(words) > 1:
+                yield f"arguments.{words[1]}: {' and '.join(words)} are the same option of {self.version} twice; wanted one of them"
+
+    def arguments(self) -> t.Iterator[str]:
+        for word, value in self.given.items():
+            if word in self.fork or word.startswith("-"):
+                continue
+            spelling = self._find(word)
+            where, key = f"arguments.{word}", word.partition(".")[2]
+            if spelling is None:
+                yield f"{where}: {self._unknown(word)}"
+            elif key:
+                yield f"{where}: found one key of a JSON argument, wanted the argument as a mapping: {spelling.name}: {{{key}: ...}}"
+            elif not spelling.long:
+                yield f"{where}: found the short form of an option, wanted {spelling.name}"
+            elif "_" in word:
+                yield f"{where}: found underscores, wanted {word.replace('_', '-')}, so that it can be overridden by that name"
+            else:
+                yield from self._value(where, spelling, value)
+
+    def _find(self, word: str) -> t.Optional[Spelling]:
+        return self.vllm.find(word.partition(".")[0].replace("_", "-"))
+
+    def _value(self, where: str, spelling: Spelling, value: t.Any) -> t.Iterator[str]:
+        # Named by the recipe's own check, with what to write instead.
+        if value is None or value == "" or value is False:
+            return
+        name, option = spelling.name, spelling.option
+        problem = _recipe_values.problem(option, value)
+        if problem:
+            yield f"{where}: {problem}"
+            return
+        yield from self._choice(where, name, option.get("choices"), value)
+        keys = option.get("keys")
+        if keys is None or not isinstance(value, dict):
+            return
+        for key, inner in value.items():
+            path = f"{name}.{key}"
+            if path in self.fork:
+                continue
+            if key not in keys:
+                near = self.catalogue.others(lambda vllm, path=path: vllm.knows(path))  # type: ignore[misc]
+                yield f"{where}.{key}: {self.version} has no such key{near or _near(str(key), keys)}; {_declare('fork_arguments', path)}"
+            elif inner is not None:
+                yield from self._choice(f"{where}.{key}", path, keys[key], inner)
+        yield from _recipe_values.count_problems(where, name, value)
+
+    def _choice(self, where: str, name: str, choices: t.Optional[list[str]], value: t.Any) -> t.Iterator[str]:
+        text, declared = str(value), self.fork_values.get(name, [])
+        if choices is None or text in choices or (isinstance(declared, list) and text in map(str, declared)):
+            return
+        near = self.catalogue.others_taking(name, text) or _near(text, choices)
+        written = text if re.fullmatch(r"[A-Za-z0-9_.-]{1,40}", text) else "..."
+        remedy = f"if only the image's fork takes it, declare it: fork_values: {{{name}: [{written}]}}"
+        yield f"{where}: found {_recipe_values.shown(value)}, wanted one that {self.version} takes{near}: {', '.join(choices)}; {remedy}"
+
+    def _unknown(self, word: str) -> str:
+        if word.startswith("no-") and self.vllm.find(word[3:]):
+            return f"{self.version} has {word[3:]} without an opposite; leave both out"
+        return f"{self.version} has no such option{self._near(word)}; {_declare('fork_arguments', word)}"
+
+    def _near(self, word: str) -> str:
+        """Which other version has it, or the nearest that this one has."""
+        return self.catalogue.others(lambda vllm: vllm.knows(word) or vllm.find(word) is not None) or _near(word, self.vllm.words())
+
+
+def _near(word: str, known: t.Iterable[str]) -> str:
+    text = did_you_mean(word, known, 0.6)
+    return f" ({text})" if text else ""
+
+
+def _declare(key: str, name: str) -> str:
+    return f"correct it, or, if only the image's fork of vLLM knows it, add {name} to {key}"
