@@ -51,7 +51,7 @@ def problems(layer: t.Mapping[str, t.Any], place: str) -> list[str]:
 def url_problems(url: t.Any) -> list[str]:
     """Why git is not given this URL, in at most one sentence that shows no secret of it."""
     if not isinstance(url, str) or not url:
-        return [f"found {url!r}, {_WANTED}"]
+        return [f"found {shown(url)}, {_WANTED}"]
     if any(pattern.fullmatch(url) for pattern in _URLS):
         return []
     if _may_hold_secret(url):

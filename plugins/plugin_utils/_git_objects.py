@@ -92,8 +92,7 @@ class Objects:
         return content
 
     def _read(self, identity: str, limit: int) -> tuple[str, bytes]:
-        requests, answers = self._process.stdin, self._process.stdout
-        assert requests is not None and answers is not None
+        requests, answers = (t.cast("t.IO[bytes]", pipe) for pipe in (self._process.stdin, self._process.stdout))
         try:
             requests.write(f"{identity}\n".encode())
             requests.flush()

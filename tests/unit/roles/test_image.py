@@ -203,9 +203,9 @@ def test_teardown_finds_overlays_by_their_tags_and_by_the_containers_of_a_killed
 
 def test_example_of_layers_brings_what_its_commands_install() -> None:
     text = (ROLE.parents[1] / "recipes" / "README.md").read_text()
-    layers = yaml.safe_load(next(block for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if block.startswith("layers:")))[
-        "layers"
-    ]
+    blocks = [block for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if block.startswith("layers:")]
+    layers = [layer for block in blocks for layer in yaml.safe_load(block)["layers"]]
+    assert {kind for layer in layers for kind in _overlay_layers.KINDS if kind in layer} == set(_overlay_layers.KINDS)
     assert _overlay_layers.problems(layers, "layers") == []
     wheels = [word for layer in layers for line in layer.get("run", []) for word in line.split() if word.endswith(".whl")]
     assert wheels and set(wheels) <= {layer.get("target") for layer in layers}

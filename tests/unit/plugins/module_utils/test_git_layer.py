@@ -84,7 +84,14 @@ def test_secret_in_a_url_is_refused_and_not_shown(url: str) -> None:
     (text,) = _overlay_layers.problems([{**LAYER, "git": url}], "layers")
     assert text.startswith("layers[0].git: found a URL")
     assert "credential.helper" in text
-    for layers in (url, [url], [{**LAYER, "git": url, "run": ["true"]}], [{**LAYER, "git": url, "owner": "root"}], [[url]]):
+    for layers in (
+        url,
+        [url],
+        [{**LAYER, "git": [url]}],
+        [{**LAYER, "git": url, "run": ["true"]}],
+        [{**LAYER, "git": url, "owner": "root"}],
+        [[url]],
+    ):
         found = _overlay_layers.problems(layers, "layers")
         assert found and SECRET not in "\n".join(found)
 
