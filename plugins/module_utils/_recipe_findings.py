@@ -50,7 +50,7 @@ def fork_only(recipe: dict[str, t.Any]) -> list[str]:
     used = [name for name in recipe.get("fork_arguments", []) if _given(arguments, name) is not None]
     for name, declared in values.items():
         value = _given(arguments, name)
-        used += [f"{name}={value}"] if str(value) in map(str, declared) else []
+        used += [f"{name}={value}"] if isinstance(declared, list) and str(value) in map(str, declared) else []
     return used + [name for name in recipe.get("fork_environment", []) if name in recipe["environment"]]
 
 

@@ -72,9 +72,9 @@ def test_the_stand_in_s_list_is_a_link_and_its_image_is_sent_what_it_leads_to(mo
         tags = ("a-tag",)
 
         def tag(self, name: str) -> None:
-            assert name == images.STAND_IN_NAME
+            assert name == images.PLAYED["aiden"]
 
-    def ensure(client: Any, name: str, context: Path, arguments: Optional[dict[str, str]] = None) -> Image:
+    def ensure(client: Any, name: str, context: Path, arguments: Optional[dict[str, str]] = None, target: Optional[str] = None) -> Image:
         if name == "stand-in":
             sent.update(
                 {str(path.relative_to(context)): (path.is_symlink(), path.read_bytes()) for path in context.rglob("*") if path.is_file()}
@@ -82,7 +82,7 @@ def test_the_stand_in_s_list_is_a_link_and_its_image_is_sent_what_it_leads_to(mo
         return Image()
 
     monkeypatch.setattr(images, "ensure", ensure)
-    client = SimpleNamespace(images={images.STAND_IN_NAME: None})
+    client = SimpleNamespace(images={images.PLAYED["aiden"]: None})
     images.stand_in_image(client)  # type: ignore[arg-type]
     assert sent[f"vllm_stand_in/{link.name}"] == (False, link.read_bytes())
     assert "Dockerfile" in sent and not any("__pycache__" in name for name in sent)

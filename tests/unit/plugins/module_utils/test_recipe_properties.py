@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.dgx_spark.vllm.plugins.lookup import recipe as recipes
 from ansible_collections.dgx_spark.vllm.plugins.module_utils import _launch, _recipe
+from ansible_collections.dgx_spark.vllm.plugins.plugin_utils._vllm_files import CATALOGUE
 from tests.unit.plugins.fixtures import recipes as given_recipes
 from tests.unit.plugins.module_utils.test_launch import API, CACHES, IMAGE, MODEL, PLAN
 
@@ -74,7 +75,7 @@ def test_a_recipe_with_any_odd_value_in_any_place_is_refused_in_words_or_rendere
 def test_a_file_says_the_same_as_its_data(recipe: dict[str, Any]) -> None:
     name = recipe.get("name")
     name = name if isinstance(name, str) and name.replace("-", "").isalnum() and len(name) < 64 else "x"
-    found = _recipe.problems(recipe, name)
+    found = _recipe.problems(recipe, name, vllm=CATALOGUE)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{name}.yml"
         try:

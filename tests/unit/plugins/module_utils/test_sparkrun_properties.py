@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.dgx_spark.vllm.plugins.filter.recipe_yaml import recipe_yaml
-from ansible_collections.dgx_spark.vllm.plugins.module_utils import _recipe, _sparkrun, _sparkrun_report
+from ansible_collections.dgx_spark.vllm.plugins.module_utils import _recipe, _recipe_shape, _sparkrun, _sparkrun_report
 from tests.unit.plugins.fixtures.sparkrun import LEGACY, PATTERN, PLAIN, TEMPLATE, parsed
 
 SOUND = [parsed(text) for text in (TEMPLATE, LEGACY, PLAIN)]
@@ -112,5 +112,5 @@ def test_what_is_written_is_read_again_the_same(recipe: dict[str, Any], comments
 
 
 def position(item: tuple[str, Any]) -> int:
-    order = list(_recipe._SHAPE)
+    order = list(_recipe_shape.RECIPE.keys)
     return order.index(item[0]) if item[0] in order else len(order)
