@@ -12,6 +12,7 @@ import typing as t
 
 from ._findings import did_you_mean
 from ._recipe_options import named
+from ._recipe_values import brief
 from ._vllm_options import Catalogue
 
 _OWN = "VLLM_"
@@ -38,15 +39,15 @@ def problems(recipe: dict[str, t.Any], catalogue: Catalogue) -> list[str]:
     found = []
     for name in fork:
         if not name.startswith(_OWN):
-            found.append(f"fork_environment: {name} does not begin with {_OWN}; wanted it in other_environment")
+            found.append(f"fork_environment: {brief(name)} does not begin with {_OWN}; wanted it in other_environment")
     for name in other:
         if name.startswith(_OWN):
-            found.append(f"other_environment: {name} is vLLM's or its fork's; wanted it in fork_environment")
+            found.append(f"other_environment: {brief(name)} is vLLM's or its fork's; wanted it in fork_environment")
     for name in map(str, recipe["environment"]):
         if not name.startswith(_OWN) and name not in other and not _is_known(name, recipe, catalogue):
             found.append(
-                f"environment.{name}: nothing is known to read it{_near(name)};"
-                f" correct it, or, if something in the image does, add {name} to other_environment"
+                f"environment.{brief(name)}: nothing is known to read it{_near(name)};"
+                f" correct it, or, if something in the image does, add {brief(name)} to other_environment"
             )
     return found + _own_problems(recipe, fork, catalogue)
 
@@ -60,10 +61,10 @@ def _own_problems(recipe: dict[str, t.Any], fork: list[str], catalogue: Catalogu
     for name in map(str, recipe["environment"]):
         if name.startswith(_OWN) and name not in vllm.environment and name not in fork:
             elsewhere = catalogue.others(lambda other, name=name: name in other.environment)  # type: ignore[misc]
-            near = elsewhere or _bracketed(did_you_mean(name, [*vllm.environment, *fork], 0.8))
+            near = elsewhere or _bracketed(did_you_mean(name[:100], [*vllm.environment, *fork], 0.8))
             found.append(
-                f"environment.{name}: {version} does not know it{near};"
-                f" correct it, or, if only the image's fork of vLLM knows it, add {name} to fork_environment"
+                f"environment.{brief(name)}: {version} does not know it{near};"
+                f" correct it, or, if only the image's fork of vLLM knows it, add {brief(name)} to fork_environment"
             )
     return found
 
@@ -77,9 +78,9 @@ def _is_known(name: str, recipe: dict[str, t.Any], catalogue: Catalogue) -> bool
 
 
 def _near(name: str) -> str:
-    head, line, rest = name.partition("_")
+    head, line, rest = name[:100].partition("_")
     prefix = did_you_mean(head + line, PREFIXES, 0.7)
-    return _bracketed(prefix.replace("_?", f"_{rest}?") if prefix else did_you_mean(name, NAMES, 0.7))
+    return _bracketed(prefix.replace("_?", f"_{rest}?") if prefix else did_you_mean(name[:100], NAMES, 0.7))
 
 
 def _bracketed(text: str) -> str:

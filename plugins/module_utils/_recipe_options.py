@@ -13,8 +13,10 @@ import typing as t
 
 from . import _recipe_values
 from ._findings import did_you_mean
+from ._recipe_values import brief, shown
 from ._vllm_options import Catalogue, Spelling, Vllm
 
+_LONGEST = 100
 DECLARATIONS = ("fork_arguments", "fork_values", "fork_environment", "other_environment")
 """Keys of a recipe that say what vLLM of its version does not know: lists of names, and {option: [values]}."""
 
@@ -24,6 +26,10 @@ def problems(recipe: dict[str, t.Any], catalogue: Catalogue) -> list[str]:
 
     Nothing is said of a recipe whose version there are no data of; `_recipe_findings` tells the user so.
     """
+    values = recipe.get("fork_values", {})
+    no_lists = {str(name): given for name, given in values.items() if not isinstance(given, list)}
+    if no_lists:
+        return [f"fork_values.{brief(name)}: found {shown(given)}, wanted a list of values" for name, given in no_lists.items()]
     vllm = catalogue.fitting(recipe["vllm_version"])
     if vllm is None:
         return []
@@ -46,7 +52,7 @@ def declaring(recipe: dict[str, t.Any], declared: t.Any) -> dict[str, t.Any]:
 
 def named(recipe: dict[str, t.Any], vllm: Vllm) -> str:
     """The version as messages call it, with the one whose data are used where that is another."""
-    version = str(recipe["vllm_version"])
+    version = brief(str(recipe["vllm_version"]))
     return f"vLLM {version}" if version == vllm.version else f"vLLM {version}, going by {vllm.version},"
 
 
@@ -64,12 +70,10 @@ class _Check:
             if self.vllm.knows(name):
                 yield f"fork_arguments: {self.version} has {name}; take it out, and what is given for it is checked"
         for name, values in self.fork_values.items():
-            where = f"fork_values.{name}"
+            where = f"fork_values.{brief(name)}"
             known = self.vllm.choices(name)
-            if not isinstance(values, list):
-                yield f"{where}: found {_recipe_values.shown(values)}, wanted a list of values"
-            elif known is None and not self.vllm.knows(name):
-                in_fork = f"the values of {name}, which is in fork_arguments, are not checked"
+            if known is None and not self.vllm.knows(name):
+                in_fork = f"the values of {brief(name)}, which is in fork_arguments, are not checked"
                 reason = in_fork if name in self.fork else f"{self.version} has no such option{self._near(name)}"
                 yield f"{where}: {reason}; take it out"
             elif known is None:
@@ -88,22 +92,23 @@ class _Check:
                 spelt.setdefault(found.name, []).append(word)
         for words in spelt.values():
             if len(words) > 1:
-                yield f"arguments.{words[1]}: {' and '.join(words)} are the same option of {self.version} twice; wanted one of them"
+                both = " and ".join(map(brief, words))
+                yield f"arguments.{brief(words[1])}: {both} are the same option of {self.version} twice; wanted one of them"
 
     def arguments(self) -> t.Iterator[str]:
         for word, value in self.given.items():
             if word in self.fork or word.startswith("-"):
                 continue
             spelling = self._find(word)
-            where, key = f"arguments.{word}", word.partition(".")[2]
+            where, key = f"arguments.{brief(word)}", word.partition(".")[2]
             if spelling is None:
                 yield f"{where}: {self._unknown(word)}"
             elif key:
-                yield f"{where}: found one key of a JSON argument, wanted the argument as a mapping: {spelling.name}: {{{key}: ...}}"
+                yield f"{where}: found one key of a JSON argument, wanted the argument as a mapping: {spelling.name}: {{{brief(key)}: ...}}"
             elif not spelling.long:
                 yield f"{where}: found the short form of an option, wanted {spelling.name}"
             elif "_" in word:
-                yield f"{where}: found underscores, wanted {word.replace('_', '-')}, so that it can be overridden by that name"
+                yield f"{where}: found underscores, wanted {brief(word.replace('_', '-'))}, so that it can be overridden by that name"
             else:
                 yield from self._value(where, spelling, value)
 
@@ -124,24 +129,24 @@ class _Check:
         if keys is None or not isinstance(value, dict):
             return
         for key, inner in value.items():
-            path = f"{name}.{key}"
+            path, place = f"{name}.{key}", f"{where}.{brief(str(key))}"
             if path in self.fork:
                 continue
             if key not in keys:
                 near = self.catalogue.others(lambda vllm, path=path: vllm.knows(path))  # type: ignore[misc]
-                yield f"{where}.{key}: {self.version} has no such key{near or _near(str(key), keys)}; {_declare('fork_arguments', path)}"
+                yield f"{place}: {self.version} has no such key{near or _near(str(key), keys)}; {_declare('fork_arguments', path)}"
             elif inner is not None:
-                yield from self._choice(f"{where}.{key}", path, keys[key], inner)
+                yield from self._choice(place, path, keys[key], inner)
         yield from _recipe_values.count_problems(where, name, value)
 
     def _choice(self, where: str, name: str, choices: t.Optional[list[str]], value: t.Any) -> t.Iterator[str]:
-        text, declared = str(value), self.fork_values.get(name, [])
-        if choices is None or text in choices or (isinstance(declared, list) and text in map(str, declared)):
+        text = str(value)
+        if choices is None or text in choices or text in map(str, self.fork_values.get(name, ())):
             return
         near = self.catalogue.others_taking(name, text) or _near(text, choices)
         written = text if re.fullmatch(r"[A-Za-z0-9_.-]{1,40}", text) else "..."
         remedy = f"if only the image's fork takes it, declare it: fork_values: {{{name}: [{written}]}}"
-        yield f"{where}: found {_recipe_values.shown(value)}, wanted one that {self.version} takes{near}: {', '.join(choices)}; {remedy}"
+        yield f"{where}: found {shown(value)}, wanted one that {self.version} takes{near}: {', '.join(choices)}; {remedy}"
 
     def _unknown(self, word: str) -> str:
         if word.startswith("no-") and self.vllm.find(word[3:]):
@@ -154,9 +159,9 @@ class _Check:
 
 
 def _near(word: str, known: t.Iterable[str]) -> str:
-    text = did_you_mean(word, known, 0.6)
+    text = did_you_mean(word[:_LONGEST], known, 0.6)
     return f" ({text})" if text else ""
 
 
 def _declare(key: str, name: str) -> str:
-    return f"correct it, or, if only the image's fork of vLLM knows it, add {name} to {key}"
+    return f"correct it, or, if only the image's fork of vLLM knows it, add {brief(name)} to {key}"

@@ -16,6 +16,7 @@ _WHOLE = re.compile(r"\s*[+-]?[0-9]+\s*")
 _SIZE = re.compile(r"[0-9]+(\.[0-9]+)?[kmgtKMGT]")
 # vLLM reads this word as "not set" where an option may be unset.
 _UNSET = "None"
+_LONGEST = 100
 _WORDS = {
     "int": "a whole number",
     "float": "a number",
@@ -90,7 +91,12 @@ def _json_problem(value: t.Any, kind: str, keys: bool) -> t.Optional[str]:
     return None if takes_text or value == _UNSET else f"found {shown(value)}, wanted {_WORDS[kind]}"
 
 
+def brief(name: str) -> str:
+    """A name that a user wrote, in a message: as it is, if that can be read."""
+    return name if len(name) <= _LONGEST and name.isprintable() else shown(name)
+
+
 def shown(value: t.Any) -> str:
     """A value in a message; the middle of a long one is left out."""
     text = repr(value)
-    return text if len(text) <= 100 else f"{text[:60]} ... {text[-20:]}"
+    return text if len(text) <= _LONGEST else f"{text[:60]} ... {text[-20:]}"

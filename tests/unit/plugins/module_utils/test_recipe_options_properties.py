@@ -26,7 +26,14 @@ CHOICES = sorted({choice for vllm in ALL for option in vllm.options.values() for
 misspelt = st.builds(
     lambda word, at, put: word[:at] + put + word[at + 1 :], st.sampled_from(WORDS), st.integers(0, 30), st.text(max_size=2)
 )
-words = st.sampled_from(WORDS) | misspelt | st.text(max_size=8) | st.sampled_from(["tp", "max_model_len", "speculative-config.method", "."])
+long = st.sampled_from(["x" * 5000, "VLLM_" + "X" * 5000, "a\nb", "speculative-config." + "x" * 5000])
+words = (
+    st.sampled_from(WORDS)
+    | misspelt
+    | long
+    | st.text(max_size=8)
+    | st.sampled_from(["tp", "max_model_len", "speculative-config.method", "."])
+)
 scalars = (
     st.none()
     | st.booleans()
@@ -35,9 +42,9 @@ scalars = (
     | st.text(max_size=8)
     | st.sampled_from([*CHOICES, '{"a": 1}', "[1]", "None", "1m"])
 )
-keys = st.sampled_from(KEYS) | st.text(max_size=8)
+keys = st.sampled_from(KEYS) | long | st.text(max_size=8)
 values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3), max_leaves=6)
-names = st.sampled_from(VARIABLES) | st.from_regex(r"\A(VLLM|NCCL|NCLL|X)?_?[A-Z_]{0,12}\Z")
+names = st.sampled_from(VARIABLES) | long | st.from_regex(r"\A(VLLM|NCCL|NCLL|X)?_?[A-Z_]{0,12}\Z")
 versions = st.sampled_from([*CATALOGUE.versions, "0.21.1", "0.20.0", "v20260613.dev297+ga93b9098b"]) | st.text(max_size=12)
 changes = st.fixed_dictionaries(
     {},
@@ -68,7 +75,7 @@ def test_every_change_is_answered_with_problems_or_none(recipe: dict[str, Any], 
     before = copy.deepcopy(mutated)
     places = ("arguments.", "environment.", "fork_arguments: ", "fork_values.", "fork_environment: ", "other_environment: ")
     for problem in [*_recipe_options.problems(mutated, CATALOGUE), *_recipe_environment.problems(mutated, CATALOGUE)]:
-        assert problem.startswith(places)
+        assert problem.startswith(places) and problem.isprintable() and len(problem) < 1500
     assert repr(mutated) == repr(before), "what is checked must not be changed"
 
 
