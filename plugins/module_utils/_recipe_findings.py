@@ -56,6 +56,6 @@ def fork_only(recipe: dict[str, t.Any]) -> list[str]:
 
 def _given(arguments: dict[str, t.Any], name: str) -> t.Any:
     """The value of an option, or of a key of a JSON argument (`speculative-config.method`)."""
-    option, _, key = name.partition(".")
+    option, key = name.partition(".")[::2]
     value = arguments.get(option)
     return value.get(key) if key and isinstance(value, dict) else None if key else value

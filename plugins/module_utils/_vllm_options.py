@@ -54,13 +54,13 @@ class Vllm:
 
     def knows(self, option: str) -> bool:
         """Whether there is that option, or that key of a JSON argument (`speculative-config.method`) whose keys are known."""
-        name, _, key = option.partition(".")
+        name, key = option.partition(".")[::2]
         spelling = self.find(name)
         return spelling is not None and (not key or key in (spelling.option.get("keys") or ()))
 
     def choices(self, option: str) -> t.Optional[list[str]]:
         """The values of an option, or of such a key; None where they are not listed."""
-        name, _, key = option.partition(".")
+        name, key = option.partition(".")[::2]
         spelling = self.find(name)
         if spelling is None:
             return None
