@@ -83,10 +83,16 @@ def both_rails_carry_jumbo_frames(nodes: dict[str, Any]) -> None:
 
 
 @pytest.fixture(scope="module")
-def bare() -> Iterator[None]:
+def bare_pair() -> Iterator[None]:
     """Two nodes without addresses: NetworkManager has the ports of one, systemd-networkd those of the other."""
     with another_cluster("two_spark_bare"):
         yield
+
+
+@pytest.fixture
+def bare(bare_pair: None, nodes: dict[str, Any]) -> None:
+    """They are up, and no test of another cluster, after which the usual pair is, has come between."""
+    assert [rails_of(node) for node in nodes.values()] == [[], []]
 
 
 @pytest.fixture
@@ -213,6 +219,73 @@ def test_a_file_that_is_about_more_than_rails_is_refused_before_anything_is_chan
 
 
 @pytest.mark.long
+def test_what_is_missing_or_in_the_way_is_named_and_nothing_is_changed(
+    as_found: dict[str, Any], playbooks: Playbooks, nodes: dict[str, Any]
+) -> None:
+    nodes["spark2"].check_output("ip link add storage type bridge && ip link set enP2p1s0f1np1 master storage")
+    try:
+        run = playbooks.run(FABRIC)
+        assert run.code != 0 and "fabric.stacked spark2: found storage made upon enP2p1s0f1np1" in run.output
+        assert [rails_of(node) for node in nodes.values()] == [[], []]
+    finally:
+        nodes["spark2"].check_output("ip link delete storage")
+
+    def said(host: str) -> str:
+        run = playbooks.run(FABRIC)
+        assert run.code != 0
+        (message,) = {event["message"] for event in run.failures if event["host"] == host}
+        return str(message)
+
+    for host, program, package in (
+        ("spark1", "ip", "iproute2"),
+        ("spark2", "netplan", "netplan.io"),
+        ("spark1", "nmcli", "network-manager"),
+        ("spark1", "ss", "iproute2"),
+    ):
+        path = nodes[host].check_output(f"readlink -f $(command -v {program})")
+        nodes[host].check_output(f"mv {path} {path}.away")
+        try:
+            message = said(host)
+            assert "found" in message and "install" in message and package in message, message
+        finally:
+            nodes[host].check_output(f"mv {path}.away {path}")
+        assert rails_of(nodes[host]) == []
+
+
+@pytest.mark.long
+def test_a_gid_index_that_moved_is_planned_with_and_nothing_is_changed(
+    as_found: dict[str, Any], playbooks: Playbooks, nodes: dict[str, Any]
+) -> None:
+    playbooks.run(FABRIC).succeeded()
+    port = RAILS["spark2"][0]
+    address = nodes["spark2"].check_output(f"ip -4 -o address show dev {port} | awk '{{print $4; exit}}'")
+    for step in (f"del {address}", "add 172.30.99.1/32", f"add {address}", "del 172.30.99.1/32"):
+        nodes["spark2"].check_output(f"ip address {step} dev {port}")
+    before = states(nodes)
+    run = playbooks.run(FABRIC).succeeded()
+    assert run.changed == set()
+    same(states(nodes), before)
+    (rail,) = [line.split() for line in run.output.splitlines() if address.split("/")[0] in line and "spark2" in line][:1]
+    assert "5" in rail, rail
+
+
+def serves_and_is_bare_again(playbooks: Playbooks, nodes: dict[str, Any], serves: Callable[[], Any]) -> None:
+    found = states(nodes)
+    playbooks.deploy("-e", "fabric_manage=true", "--check").succeeded()
+    same(states(nodes), found)
+    playbooks.deploy("-e", "fabric_manage=true").succeeded()
+    serves()
+    assert playbooks.deploy("-e", "fabric_manage=true").succeeded().changed == set()
+    playbooks.run("playbooks/teardown.yml", "-e", "caches_state=absent").succeeded()
+    same(states(nodes), found)
+
+
+@pytest.mark.long
+def test_bare_nodes_serve_and_are_bare_again(bare: None, playbooks: Playbooks, nodes: dict[str, Any], serves: Callable[[], Any]) -> None:
+    serves_and_is_bare_again(playbooks, nodes, serves)
+
+
+@pytest.mark.long
 def test_the_ports_are_taken_from_networkmanager_and_given_back(playbooks: Playbooks, nodes: dict[str, Any]) -> None:
     with another_cluster("two_spark_nmcli_bare"):
         node = nodes["spark2"]
@@ -299,77 +372,10 @@ def test_the_addresses_follow_a_cable_and_the_port_that_it_has_left_is_as_it_was
 
 
 @pytest.mark.long
-def test_what_is_missing_or_in_the_way_is_named_and_nothing_is_changed(
-    as_found: dict[str, Any], playbooks: Playbooks, nodes: dict[str, Any]
-) -> None:
-    nodes["spark2"].check_output("ip link add storage type bridge && ip link set enP2p1s0f1np1 master storage")
-    try:
-        run = playbooks.run(FABRIC)
-        assert run.code != 0 and "fabric.stacked spark2: found storage made upon enP2p1s0f1np1" in run.output
-        assert [rails_of(node) for node in nodes.values()] == [[], []]
-    finally:
-        nodes["spark2"].check_output("ip link delete storage")
-
-    def said(host: str) -> str:
-        run = playbooks.run(FABRIC)
-        assert run.code != 0
-        (message,) = {event["message"] for event in run.failures if event["host"] == host}
-        return str(message)
-
-    for host, program, package in (
-        ("spark1", "ip", "iproute2"),
-        ("spark2", "netplan", "netplan.io"),
-        ("spark1", "nmcli", "network-manager"),
-        ("spark1", "ss", "iproute2"),
-    ):
-        path = nodes[host].check_output(f"readlink -f $(command -v {program})")
-        nodes[host].check_output(f"mv {path} {path}.away")
-        try:
-            message = said(host)
-            assert "found" in message and "install" in message and package in message, message
-        finally:
-            nodes[host].check_output(f"mv {path}.away {path}")
-        assert rails_of(nodes[host]) == []
-
-
-@pytest.mark.long
-def test_a_gid_index_that_moved_is_planned_with_and_nothing_is_changed(
-    as_found: dict[str, Any], playbooks: Playbooks, nodes: dict[str, Any]
-) -> None:
-    playbooks.run(FABRIC).succeeded()
-    port = RAILS["spark2"][0]
-    address = nodes["spark2"].check_output(f"ip -4 -o address show dev {port} | awk '{{print $4; exit}}'")
-    for step in (f"del {address}", "add 172.30.99.1/32", f"add {address}", "del 172.30.99.1/32"):
-        nodes["spark2"].check_output(f"ip address {step} dev {port}")
-    before = states(nodes)
-    run = playbooks.run(FABRIC).succeeded()
-    assert run.changed == set()
-    same(states(nodes), before)
-    (rail,) = [line.split() for line in run.output.splitlines() if address.split("/")[0] in line and "spark2" in line][:1]
-    assert "5" in rail, rail
-
-
-@pytest.mark.long
 def test_a_fabric_that_works_is_left_alone(playbooks: Playbooks, nodes: dict[str, Any]) -> None:
     found = states(nodes)
     assert playbooks.run(FABRIC, "-e", "fabric_arp=false").succeeded().changed == set()
     same(states(nodes), found)
-
-
-def serves_and_is_bare_again(playbooks: Playbooks, nodes: dict[str, Any], serves: Callable[[], Any]) -> None:
-    found = states(nodes)
-    playbooks.deploy("-e", "fabric_manage=true", "--check").succeeded()
-    same(states(nodes), found)
-    playbooks.deploy("-e", "fabric_manage=true").succeeded()
-    serves()
-    assert playbooks.deploy("-e", "fabric_manage=true").succeeded().changed == set()
-    playbooks.run("playbooks/teardown.yml", "-e", "caches_state=absent").succeeded()
-    same(states(nodes), found)
-
-
-@pytest.mark.long
-def test_bare_nodes_serve_and_are_bare_again(bare: None, playbooks: Playbooks, nodes: dict[str, Any], serves: Callable[[], Any]) -> None:
-    serves_and_is_bare_again(playbooks, nodes, serves)
 
 
 @pytest.mark.long
