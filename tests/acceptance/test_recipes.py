@@ -13,7 +13,9 @@ from typing import Any, Callable
 import pytest
 import yaml
 
-from tests.acceptance.conftest import RECIPE, another_cluster
+from simulation import cluster, images
+from simulation.description import load
+from tests.acceptance.conftest import CLUSTERS, RECIPE, another_cluster
 from tests.acceptance.harness import ROOT, Playbooks
 
 pytestmark = pytest.mark.long
@@ -91,6 +93,7 @@ def test_every_recipe_for_two_nodes_serves_and_replaces_the_one_before(
     local: Callable[[str], str],
 ) -> None:
     assert RECIPE in TWO_NODES and len(TWO_NODES) == 4
+    cluster.give_images(load(CLUSTERS / "two_spark.yml"), list(images.PLAYED))
     # The last is the first again.
     for name in [*TWO_NODES, TWO_NODES[0]]:
         words = (*OFFLINE, "-e", f"dsv4_recipe={local(name)}")
@@ -107,7 +110,8 @@ def test_four_nodes_serve_with_expert_parallelism_from_a_flat_folder(
     patch = read(ROOT / "recipes" / f"{name}.yml")["container"]["mounts"][0]["source"]
     inventory = ROOT / "inventories" / "sim_four_spark"
     words = (*OFFLINE, "-e", f"model_directory={flat}")
-    with another_cluster("four_spark_switch"):
+    with another_cluster("four_spark_switch") as path:
+        cluster.give_images(load(path), ["jasl"])
         all_nodes = {f"spark{number}": reach(f"10.77.0.{10 + number}") for number in range(1, 5)}
         for node in all_nodes.values():
             cached = "/home/nvidia/.cache/huggingface/hub/models--deepseek-ai--DeepSeek-V4-Flash/snapshots/*/"
