@@ -14,6 +14,7 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.dgx_spark.vllm.plugins.lookup import recipe as recipes
 from ansible_collections.dgx_spark.vllm.plugins.module_utils import _sparkrun, _sparkrun_report
+from ansible_collections.dgx_spark.vllm.plugins.plugin_utils._vllm_files import CATALOGUE
 
 # For what sparkrun does not say: NCCL, the container's limits, ports and timeouts are those of this recipe.
 PATTERN = "dsv4-flash-b12x-1m"
@@ -27,7 +28,10 @@ def sparkrun_recipe(path: str, name: str, tell_error: bool = False, **options: t
     `tell_error`: return what is wrong as `error`, for a task that says it without Ansible's account of where a filter failed.
     """
     try:
-        recipe, report = _sparkrun.convert(_parsed(path), str(name), os.path.basename(path), recipes.read(PATTERN), **_options(options))
+        given = _options(options)
+        recipe, report = _sparkrun.convert(
+            _parsed(path), str(name), os.path.basename(path), recipes.read(PATTERN), catalogue=CATALOGUE, **given
+        )
     except _sparkrun_report.SparkrunError as error:
         if tell_error:
             return {"error": f"{path}: {error}"}

@@ -16,7 +16,7 @@ import posixpath
 import re
 import typing as t
 
-from . import _image_command, _overlay_apt, _overlay_layers, _recipe_environment, _recipe_options, _recipe_shape, _recipe_words
+from . import _image_command, _overlay_apt, _overlay_layers, _recipe_declarations, _recipe_shape, _recipe_words
 from ._recipe_words import shown
 from ._vllm_options import Catalogue
 
@@ -76,7 +76,7 @@ def override(
     merged = {**recipe["arguments"], **changed}
     variables = {**recipe["environment"], **(environment or {})}
     return {
-        **_recipe_options.declaring(recipe, declared),
+        **_recipe_declarations.declaring(recipe, declared),
         "arguments": {option: value for option, value in merged.items() if value is not None},
         "environment": {name: value for name, value in variables.items() if value is not None},
     }
@@ -90,7 +90,7 @@ def override_problems(recipe: dict[str, t.Any], *, vllm: t.Optional[Catalogue] =
 
 
 def _unknown_problems(recipe: dict[str, t.Any], vllm: t.Optional[Catalogue]) -> list[str]:
-    return [] if vllm is None else _recipe_options.problems(recipe, vllm) + _recipe_environment.problems(recipe, vllm)
+    return [] if vllm is None else [problem.text for problem in _recipe_declarations.problems(recipe, vllm)]
 
 
 def _meaning_problems(recipe: dict[str, t.Any], name: str) -> list[str]:

@@ -12,6 +12,7 @@ import typing as t
 
 from ._findings import did_you_mean
 from ._recipe_options import named
+from ._recipe_unknown import Problem, Unknown
 from ._recipe_values import brief
 from ._vllm_options import Catalogue
 
@@ -30,8 +31,8 @@ PREFIXES = (
 NAMES = ("CC", "CXX", "HOME", "LANG", "LC_ALL", "MALLOC_ARENA_MAX", "PATH", "TMPDIR", "TZ", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")
 
 
-def problems(recipe: dict[str, t.Any], catalogue: Catalogue) -> list[str]:
-    """Variables that nothing is known to read, and declarations that are wrong, one sentence each, which begins with the path.
+def problems(recipe: dict[str, t.Any], catalogue: Catalogue) -> list[Problem]:
+    """Variables that nothing is known to read, and declarations that are wrong.
 
     Names that begin with VLLM_ are passed over where there are no data of the recipe's version.
     """
@@ -39,34 +40,35 @@ def problems(recipe: dict[str, t.Any], catalogue: Catalogue) -> list[str]:
     found = []
     for name in fork:
         if not name.startswith(_OWN):
-            found.append(f"fork_environment: {brief(name)} does not begin with {_OWN}; wanted it in other_environment")
+            found.append(Problem(f"fork_environment: {brief(name)} does not begin with {_OWN}; wanted it in other_environment"))
     for name in other:
         if name.startswith(_OWN):
-            found.append(f"other_environment: {brief(name)} is vLLM's or its fork's; wanted it in fork_environment")
+            found.append(Problem(f"other_environment: {brief(name)} is vLLM's or its fork's; wanted it in fork_environment"))
     for name in map(str, recipe["environment"]):
         if not name.startswith(_OWN) and name not in other and not _is_known(name, recipe, catalogue):
-            found.append(
-                f"environment.{brief(name)}: nothing is known to read it{_near(name)};"
-                f" correct it, or, if something in the image does, add {brief(name)} to other_environment"
-            )
+            found.append(_undeclared("other_environment", name, f"nothing is known to read it{_near(name)}", "something in the image does"))
     return found + _own_problems(recipe, fork, catalogue)
 
 
-def _own_problems(recipe: dict[str, t.Any], fork: list[str], catalogue: Catalogue) -> list[str]:
+def _own_problems(recipe: dict[str, t.Any], fork: list[str], catalogue: Catalogue) -> list[Problem]:
     vllm = catalogue.fitting(recipe["vllm_version"])
     if vllm is None:
         return []
     version = named(recipe, vllm)
-    found = [f"fork_environment: {version} knows {name}; take it out" for name in fork if name in vllm.environment]
+    found = [Problem(f"fork_environment: {version} knows {name}; take it out") for name in fork if name in vllm.environment]
     for name in map(str, recipe["environment"]):
         if name.startswith(_OWN) and name not in vllm.environment and name not in fork:
             elsewhere = catalogue.others(lambda other, name=name: name in other.environment)  # type: ignore[misc]
             near = elsewhere or _bracketed(did_you_mean(name[:100], [*vllm.environment, *fork], 0.8))
-            found.append(
-                f"environment.{brief(name)}: {version} does not know it{near};"
-                f" correct it, or, if only the image's fork of vLLM knows it, add {brief(name)} to fork_environment"
-            )
+            reason, condition = f"{version} does not know it{near}", "only the image's fork of vLLM knows it"
+            found.append(_undeclared("fork_environment", name, reason, condition))
     return found
+
+
+def _undeclared(declaration: str, name: str, reason: str, condition: str) -> Problem:
+    where = f"environment.{brief(name)}"
+    text = f"{where}: {reason}; correct it, or, if {condition}, add {brief(name)} to {declaration}"
+    return Problem(text, Unknown(declaration, name, None, where, reason))
 
 
 def _is_known(name: str, recipe: dict[str, t.Any], catalogue: Catalogue) -> bool:

@@ -13,41 +13,27 @@ import typing as t
 
 from . import _recipe_values
 from ._findings import did_you_mean
+from ._recipe_unknown import Problem, Unknown
 from ._recipe_values import brief, shown
 from ._vllm_options import Catalogue, Spelling, Vllm
 
 _LONGEST = 100
-DECLARATIONS = ("fork_arguments", "fork_values", "fork_environment", "other_environment")
-"""Keys of a recipe that say what vLLM of its version does not know: lists of names, and {option: [values]}."""
 
 
-def problems(recipe: dict[str, t.Any], catalogue: Catalogue) -> list[str]:
-    """What vLLM would refuse of a recipe's arguments, one sentence each, which begins with the path.
+def problems(recipe: dict[str, t.Any], catalogue: Catalogue) -> list[Problem]:
+    """What vLLM would refuse of a recipe's arguments.
 
     Nothing is said of a recipe whose version there are no data of; `_recipe_findings` tells the user so.
     """
     values = recipe.get("fork_values", {})
     no_lists = {str(name): given for name, given in values.items() if not isinstance(given, list)}
     if no_lists:
-        return [f"fork_values.{brief(name)}: found {shown(given)}, wanted a list of values" for name, given in no_lists.items()]
+        return [Problem(f"fork_values.{brief(name)}: found {shown(given)}, wanted a list of values") for name, given in no_lists.items()]
     vllm = catalogue.fitting(recipe["vllm_version"])
     if vllm is None:
         return []
     check = _Check(recipe, vllm, catalogue)
-    return [*check.declarations(), *check.twice(), *check.arguments()]
-
-
-def declaring(recipe: dict[str, t.Any], declared: t.Any) -> dict[str, t.Any]:
-    """The recipe with a user's declarations (see DECLARATIONS) after its own; what is no declaration declares nothing."""
-    more: dict[str, t.Any] = {}
-    for key, entries in declared.items() if isinstance(declared, dict) else ():
-        own = recipe.get(key)
-        if key == "fork_values" and isinstance(entries, dict):
-            lists = {name: values if isinstance(values, list) else [values] for name, values in entries.items()}
-            more[key] = {**(own or {}), **{name: [*(own or {}).get(name, ()), *values] for name, values in lists.items()}}
-        elif key in DECLARATIONS and key != "fork_values" and isinstance(entries, list):
-            more[key] = [*(own or ()), *entries]
-    return {**recipe, **more}
+    return [*map(Problem, check.declarations()), *map(Problem, check.twice()), *check.arguments()]
 
 
 def named(recipe: dict[str, t.Any], vllm: Vllm) -> str:
@@ -95,34 +81,36 @@ class _Check:
                 both = " and ".join(map(brief, words))
                 yield f"arguments.{brief(words[1])}: {both} are the same option of {self.version} twice; wanted one of them"
 
-    def arguments(self) -> t.Iterator[str]:
+    def arguments(self) -> t.Iterator[Problem]:
         for word, value in self.given.items():
             if word in self.fork or word.startswith("-"):
                 continue
             spelling = self._find(word)
             where, key = f"arguments.{brief(word)}", word.partition(".")[2]
             if spelling is None:
-                yield f"{where}: {self._unknown(word)}"
+                yield self._unknown(where, word)
             elif key:
-                yield f"{where}: found one key of a JSON argument, wanted the argument as a mapping: {spelling.name}: {{{brief(key)}: ...}}"
+                wanted = f"{spelling.name}: {{{brief(key)}: ...}}"
+                yield Problem(f"{where}: found one key of a JSON argument, wanted the argument as a mapping: {wanted}")
             elif not spelling.long:
-                yield f"{where}: found the short form of an option, wanted {spelling.name}"
+                yield Problem(f"{where}: found the short form of an option, wanted {spelling.name}")
             elif "_" in word:
-                yield f"{where}: found underscores, wanted {brief(word.replace('_', '-'))}, so that it can be overridden by that name"
+                hyphens = brief(word.replace("_", "-"))
+                yield Problem(f"{where}: found underscores, wanted {hyphens}, so that it can be overridden by that name")
             else:
                 yield from self._value(where, spelling, value)
 
     def _find(self, word: str) -> t.Optional[Spelling]:
         return self.vllm.find(word.partition(".")[0].replace("_", "-"))
 
-    def _value(self, where: str, spelling: Spelling, value: t.Any) -> t.Iterator[str]:
+    def _value(self, where: str, spelling: Spelling, value: t.Any) -> t.Iterator[Problem]:
         # Named by the recipe's own check, with what to write instead.
         if value is None or value == "" or value is False:
             return
         name, option = spelling.name, spelling.option
         problem = _recipe_values.problem(option, value)
         if problem:
-            yield f"{where}: {problem}"
+            yield Problem(f"{where}: {problem}")
             return
         yield from self._choice(where, name, option.get("choices"), value)
         keys = option.get("keys")
@@ -134,24 +122,27 @@ class _Check:
                 continue
             if key not in keys:
                 near = self.catalogue.others(lambda vllm, path=path: vllm.knows(path))  # type: ignore[misc]
-                yield f"{place}: {self.version} has no such key{near or _near(str(key), keys)}; {_declare('fork_arguments', path)}"
+                yield _undeclared(place, path, f"{self.version} has no such key{near or _near(str(key), keys)}")
             elif inner is not None:
                 yield from self._choice(place, path, keys[key], inner)
-        yield from _recipe_values.count_problems(where, name, value)
+        yield from map(Problem, _recipe_values.count_problems(where, name, value))
 
-    def _choice(self, where: str, name: str, choices: t.Optional[list[str]], value: t.Any) -> t.Iterator[str]:
+    def _choice(self, where: str, name: str, choices: t.Optional[list[str]], value: t.Any) -> t.Iterator[Problem]:
         text = str(value)
         if choices is None or text in choices or text in map(str, self.fork_values.get(name, ())):
             return
         near = self.catalogue.others_taking(name, text) or _near(text, choices)
         written = text if re.fullmatch(r"[A-Za-z0-9_.-]{1,40}", text) else "..."
         remedy = f"if only the image's fork takes it, declare it: fork_values: {{{name}: [{written}]}}"
-        yield f"{where}: found {shown(value)}, wanted one that {self.version} takes{near}: {', '.join(choices)}; {remedy}"
+        yield Problem(
+            f"{where}: found {shown(value)}, wanted one that {self.version} takes{near}: {', '.join(choices)}; {remedy}",
+            Unknown("fork_values", name, value, where, f"{self.version} does not take {shown(value)}{near}"),
+        )
 
-    def _unknown(self, word: str) -> str:
+    def _unknown(self, where: str, word: str) -> Problem:
         if word.startswith("no-") and self.vllm.find(word[3:]):
-            return f"{self.version} has {word[3:]} without an opposite; leave both out"
-        return f"{self.version} has no such option{self._near(word)}; {_declare('fork_arguments', word)}"
+            return Problem(f"{where}: {self.version} has {word[3:]} without an opposite; leave both out")
+        return _undeclared(where, word, f"{self.version} has no such option{self._near(word)}")
 
     def _near(self, word: str) -> str:
         """Which other version has it, or the nearest that this one has."""
@@ -163,5 +154,6 @@ def _near(word: str, known: t.Iterable[str]) -> str:
     return f" ({text})" if text else ""
 
 
-def _declare(key: str, name: str) -> str:
-    return f"correct it, or, if only the image's fork of vLLM knows it, add {brief(name)} to {key}"
+def _undeclared(where: str, name: str, reason: str) -> Problem:
+    remedy = f"correct it, or, if only the image's fork of vLLM knows it, add {brief(name)} to fork_arguments"
+    return Problem(f"{where}: {reason}; {remedy}", Unknown("fork_arguments", name, None, where, reason))

@@ -38,10 +38,12 @@ from . import (
     _sparkrun_options,
     _sparkrun_parts,
     _sparkrun_shell,
+    _sparkrun_unknown,
 )
 from ._sparkrun_options import Options
 from ._sparkrun_report import Entry, Report, SparkrunError, one_line
 from ._sparkrun_shell import Start
+from ._vllm_options import Catalogue
 
 _VERSIONS = ("1", "2")
 _VLLM = ("vllm", "vllm-distributed", "vllm-ray", "eugr-vllm")
@@ -106,11 +108,13 @@ def convert(
     vllm_version: t.Optional[str] = None,
     image: t.Optional[str] = None,
     model: t.Optional[str] = None,
+    catalogue: t.Optional[Catalogue] = None,
 ) -> tuple[dict[str, t.Any], list[Entry]]:
     """A parsed sparkrun recipe as (recipe, report).
 
     `name`: what the recipe will be called; `origin`: where it comes from, for people; `pattern`: a recipe of ours, for what sparkrun
-    does not say.  The rest replaces what the recipe says, or says what it does not.  Raises SparkrunError.
+    does not say; `catalogue`: what each version of vLLM knows, without which nothing is declared as the image's own, and options are not
+    checked.  The rest replaces what the recipe says, or says what it does not.  Raises SparkrunError.
     """
     report = Report()
     given = _checked(source)
@@ -154,9 +158,12 @@ def convert(
     report.assumed("nccl", f"{recipe['nccl'].get('version')}, as in the recipes of this collection; sparkrun takes what is in the image")
     parts.draft(arguments, report)
     _rest(given, report)
-    problems = _recipe.problems(recipe, name)
+    if catalogue is not None:
+        recipe.update(_sparkrun_unknown.declarations(recipe, catalogue, report))
+    problems = _recipe.problems(recipe, name, vllm=catalogue)
     if problems:
-        raise SparkrunError("; ".join(["what comes out is no sound recipe", *problems]))
+        told = _sparkrun_unknown.with_sources(problems, f"recipe {name}: ", report)
+        raise SparkrunError("; ".join(["what comes out is no sound recipe", *told]))
     return recipe, report.entries
 
 

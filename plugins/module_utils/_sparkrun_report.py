@@ -42,14 +42,20 @@ class Report:
     def mapped(self, key: str, to: str, note: str) -> None:
         self._add("mapped", key, to, note)
 
-    def assumed(self, to: str, note: str) -> None:
-        self._add("assumed", "", to, note)
+    def assumed(self, to: str, note: str, key: str = "") -> None:
+        self._add("assumed", key, to, note)
 
     def dropped(self, key: str, note: str) -> None:
         self._add("dropped", key, "", note)
 
     def unknown(self, key: str, note: str) -> None:
         self._add("unknown", key, "", note)
+
+    def source_of(self, place: str) -> str:
+        """The key from which a place in our recipe comes, which may be inside of what the key became; empty if the source is silent."""
+        keys = [entry["key"] for entry in self.entries if entry["to"] and f"{place}.".startswith(f"{entry['to']}.")]
+        last = place.rpartition(".")[2]
+        return next((key for key in keys if key.endswith(f".{last}")), keys[0] if keys else "")
 
     def _add(self, what: str, key: str, to: str, note: str) -> None:
         entry = {"key": one_line(key), "what": what, "to": one_line(to), "note": one_line(note)}

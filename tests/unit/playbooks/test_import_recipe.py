@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from ansible_collections.dgx_spark.vllm.plugins.module_utils import _recipe
+from ansible_collections.dgx_spark.vllm.plugins.plugin_utils._vllm_files import CATALOGUE
 from tests.unit.plugins.fixtures.sparkrun import LEGACY, TEMPLATE
 
 ROOT = Path(__file__).parents[3]
@@ -70,7 +71,7 @@ def test_a_recipe_is_written_once_and_the_report_is_shown(house: House) -> None:
     code, output = house.run()
     assert code == 0, output
     text = house.made.read_text()
-    assert _recipe.problems(yaml.safe_load(text), "mine") == []
+    assert _recipe.problems(yaml.safe_load(text), "mine", vllm=CATALOGUE) == []
     assert re.search(r"^ +dropped +mods +- +changes the container", output, re.MULTILINE), output
     assert "# - mods: changes the container" in text
     assert stat.S_IMODE(house.made.stat().st_mode) == 0o644

@@ -15,7 +15,9 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.dgx_spark.vllm.plugins.filter import sparkrun_recipe as plugin
 from ansible_collections.dgx_spark.vllm.plugins.filter.recipe_yaml import FilterModule as Writer
 from ansible_collections.dgx_spark.vllm.plugins.lookup import recipe as recipes
-from tests.unit.plugins.fixtures.sparkrun import PATTERN, PLAIN, TEMPLATE
+from ansible_collections.dgx_spark.vllm.plugins.module_utils import _recipe
+from ansible_collections.dgx_spark.vllm.plugins.plugin_utils._vllm_files import CATALOGUE
+from tests.unit.plugins.fixtures.sparkrun import PATTERN, PLAIN, TEMPLATE, parsed
 
 sparkrun_recipe = plugin.FilterModule().filters()["sparkrun_recipe"]
 recipe_yaml = Writer().filters()["recipe_yaml"]
@@ -112,6 +114,19 @@ def test_the_text_is_in_the_style_of_our_recipes(tmp_path: Path) -> None:
     ):
         assert line in text, text
     assert max(map(len, text.splitlines())) <= 142
+
+
+def test_what_only_the_image_knows_is_declared_in_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "theirs.yaml"
+    path.write_text(yaml.safe_dump(parsed(PLAIN, env={"VLLM_USE_B12X_MOE": "1"})))
+    made = sparkrun_recipe(str(path), "mine", attention_heads=16)
+    text = recipe_yaml(made["recipe"], made["comments"])
+    assert "\nfork_environment: [VLLM_USE_B12X_MOE]\n" in text
+    assert (
+        "\n# - env.VLLM_USE_B12X_MOE -> fork_environment: VLLM_USE_B12X_MOE: vLLM 0.25.0 does not know it; declared as its fork's own\n"
+        in text
+    )
+    assert _recipe.problems(yaml.safe_load(text), "mine", vllm=CATALOGUE) == []
 
 
 def test_the_recipes_of_the_collection_are_written_as_they_are() -> None:

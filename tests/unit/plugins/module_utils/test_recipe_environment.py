@@ -17,7 +17,7 @@ from ansible_collections.dgx_spark.vllm.plugins.plugin_utils._vllm_files import 
 def problems(*names: str, **change: Any) -> list[str]:
     """What is said of variables, on vLLM 0.21.1 unless the change says otherwise."""
     recipe = {"vllm_version": "0.21.1", "environment": dict.fromkeys(names, "1"), **change}
-    return _recipe_environment.problems(recipe, CATALOGUE)
+    return [problem.text for problem in _recipe_environment.problems(recipe, CATALOGUE)]
 
 
 def test_variables_of_vllm_and_of_what_is_below_it_are_known() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.dgx_spark.vllm.plugins.module_utils import _recipe, _recipe_options
+from ansible_collections.dgx_spark.vllm.plugins.module_utils import _recipe, _recipe_declarations, _recipe_options
 from ansible_collections.dgx_spark.vllm.plugins.plugin_utils._vllm_files import CATALOGUE
 
 ROOT = Path(__file__).parents[4]
@@ -22,7 +22,8 @@ MTP = {"method": "mtp", "num_speculative_tokens": 2}
 
 def problems(arguments: dict[str, Any], **change: Any) -> list[str]:
     """What is said of arguments, on vLLM 0.21.0 unless the change says otherwise."""
-    return _recipe_options.problems({"vllm_version": "0.21.0", "arguments": arguments, **change}, CATALOGUE)
+    found = _recipe_options.problems({"vllm_version": "0.21.0", "arguments": arguments, **change}, CATALOGUE)
+    return [problem.text for problem in found]
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
@@ -226,14 +227,14 @@ def test_a_user_declares_what_the_image_knows_of_an_override(arguments: Any, env
 
 def test_declarations_of_a_user_stand_after_the_recipe_s_own() -> None:
     own = {**SOUND, "fork_values": {"a": [1]}}
-    merged = _recipe_options.declaring(own, {"fork_values": {"a": [2], "b": [3]}, "fork_environment": ["VLLM_X"]})
+    merged = _recipe_declarations.declaring(own, {"fork_values": {"a": [2], "b": [3]}, "fork_environment": ["VLLM_X"]})
     assert merged["fork_values"] == {"a": [1, 2], "b": [3]} and merged["fork_environment"] == ["VLLM_USE_B12X_MOE", "VLLM_X"]
     assert own["fork_values"] == {"a": [1]}
 
 
 @pytest.mark.parametrize("declared", [None, {}, "text", [1], {"fork_arguments": "x"}, {"fork_values": ["x"]}, {"image": {}}])
 def test_what_is_no_declaration_declares_nothing(declared: Any) -> None:
-    assert _recipe_options.declaring(SOUND, declared) == SOUND
+    assert _recipe_declarations.declaring(SOUND, declared) == SOUND
 
 
 class Whole(int):

@@ -13,7 +13,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.dgx_spark.vllm.plugins.module_utils import _recipe_environment, _recipe_findings, _recipe_options
+from ansible_collections.dgx_spark.vllm.plugins.module_utils import _recipe_declarations, _recipe_findings, _recipe_options, _recipe_shape
 from ansible_collections.dgx_spark.vllm.plugins.plugin_utils._vllm_files import CATALOGUE
 
 RECIPES = [yaml.safe_load(path.read_text()) for path in sorted((Path(__file__).parents[4] / "recipes").glob("*.yml"))]
@@ -74,8 +74,8 @@ def test_every_change_is_answered_with_problems_or_none(recipe: dict[str, Any], 
     mutated = changed(recipe, change)
     before = copy.deepcopy(mutated)
     places = ("arguments.", "environment.", "fork_arguments: ", "fork_values.", "fork_environment: ", "other_environment: ")
-    for problem in [*_recipe_options.problems(mutated, CATALOGUE), *_recipe_environment.problems(mutated, CATALOGUE)]:
-        assert problem.startswith(places) and problem.isprintable() and len(problem) < 1500
+    for problem in _recipe_declarations.problems(mutated, CATALOGUE):
+        assert problem.text.startswith(places) and problem.text.isprintable() and len(problem.text) < 1500
     assert repr(mutated) == repr(before), "what is checked must not be changed"
 
 
@@ -83,8 +83,21 @@ def test_every_change_is_answered_with_problems_or_none(recipe: dict[str, Any], 
 @given(recipe=st.sampled_from(RECIPES), change=changes)
 def test_what_is_declared_of_a_sound_recipe_is_told_or_not(recipe: dict[str, Any], change: dict[str, Any]) -> None:
     mutated = changed(recipe, change)
-    if not [*_recipe_options.problems(mutated, CATALOGUE), *_recipe_environment.problems(mutated, CATALOGUE)]:
+    if not _recipe_declarations.problems(mutated, CATALOGUE):
         assert all(finding["id"].startswith("recipe.") for finding in _recipe_findings.findings(mutated, CATALOGUE))
+
+
+@settings(max_examples=200, deadline=None)
+@given(recipe=st.sampled_from(RECIPES), change=changes)
+def test_what_is_missing_is_each_declaration_that_helps_and_no_other(recipe: dict[str, Any], change: dict[str, Any]) -> None:
+    mutated = changed(recipe, change)
+    missing = _recipe_declarations.missing(mutated, CATALOGUE)
+    declared = _recipe_declarations.declaring(mutated, _recipe_declarations.declared(missing))
+    before, after = (_recipe_declarations.problems(one, CATALOGUE) for one in (mutated, declared))
+    assert after == [problem for problem in before if problem.unknown not in missing]
+    assert _recipe_declarations.missing(declared, CATALOGUE) == []
+    for key, entries in _recipe_declarations.declared(missing).items():
+        assert _recipe_shape.RECIPE.keys[key].problems(entries, key) == []
 
 
 @settings(max_examples=100, deadline=None)

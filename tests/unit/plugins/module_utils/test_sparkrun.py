@@ -13,6 +13,7 @@ import yaml
 
 from ansible_collections.dgx_spark.vllm.plugins.module_utils import _recipe, _sparkrun, _sparkrun_container, _sparkrun_report
 from ansible_collections.dgx_spark.vllm.plugins.module_utils._sparkrun_report import SparkrunError
+from ansible_collections.dgx_spark.vllm.plugins.plugin_utils._vllm_files import CATALOGUE
 from tests.unit.plugins.fixtures.sparkrun import LEGACY, PATTERN, PLAIN, TEMPLATE, parsed
 
 ROLES = Path(__file__).parents[4] / "roles"
@@ -20,7 +21,7 @@ Report = list[dict[str, str]]
 
 
 def convert(source: Any, **options: Any) -> tuple[dict[str, Any], Report]:
-    return _sparkrun.convert(source, "mine", "theirs.yaml", PATTERN, **{"attention_heads": 64, **options})
+    return _sparkrun.convert(source, "mine", "theirs.yaml", PATTERN, **{"attention_heads": 64, "catalogue": CATALOGUE, **options})
 
 
 def told(report: Report, key: str) -> list[tuple[str, str]]:
@@ -38,7 +39,7 @@ def refusal(source: Any, **options: Any) -> str:
 @pytest.mark.parametrize("text", [TEMPLATE, LEGACY, PLAIN])
 def test_what_comes_out_is_sound(text: str) -> None:
     recipe, report = convert(parsed(text))
-    assert _recipe.problems(recipe, "mine") == []
+    assert _recipe.problems(recipe, "mine", vllm=CATALOGUE) == []
     assert {entry["what"] for entry in report} <= set(_sparkrun_report.WHAT)
 
 
