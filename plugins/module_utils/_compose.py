@@ -73,10 +73,10 @@ def _log_option(made: Service, value: str) -> None:
 
 
 def _ulimit(made: Service, value: str) -> None:
-    name, _, limits = value.partition("=")
+    name, _equals, limits = value.partition("=")
     if not re.fullmatch(r"-?\d+(:-?\d+)?", limits):
         raise ComposeError(f"ulimit {name}: found {limits!r}, wanted a whole number, or two with a colon between them")
-    soft, _, hard = limits.partition(":")
+    soft, _colon, hard = limits.partition(":")
     made.setdefault("ulimits", {})[name] = {"soft": int(soft), "hard": int(hard or soft)}
 
 

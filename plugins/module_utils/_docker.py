@@ -97,10 +97,10 @@ def has_digest(image: dict[str, t.Any], name: str, digest: str) -> t.Optional[bo
     None where that can't be told: an image that was built here, or carried here by `docker save` and `docker load`, has no digest.
     """
     known = [entry.rpartition("@") for entry in image.get("RepoDigests") or []]
-    if digest == image.get("Id") or digest in [found for _, _, found in known]:
+    if digest == image.get("Id") or digest in [found for _repository, _at, found in known]:
         return True
     own = _UNSAID.sub("", repository_of(name))
-    return False if own in [_UNSAID.sub("", repository) for repository, _, _ in known] else None
+    return False if own in [_UNSAID.sub("", repository) for repository, _at, _digest in known] else None
 
 
 def machine_of(image: dict[str, t.Any], machine: str) -> str:

@@ -50,7 +50,7 @@ def _command(recipe_image: t.Mapping[str, t.Any], image: t.Optional[Image]) -> _
 
 def _halves(text: str, name: str) -> tuple[str, str]:
     """The sentence of a CommandError as what was found, with the image's name, and what was wanted."""
-    found, _, wanted = text.partition(", wanted ")
+    found, _comma, wanted = text.partition(", wanted ")
     return f"image {name} with {found}", wanted
 
 

@@ -150,19 +150,19 @@ def _texts(value: t.Any, key: str) -> list[str]:
 
 def _ulimits(value: t.Any, key: str) -> dict[str, str]:
     pairs = [text.partition("=") for text in _texts(value, key)]
-    if not all(name and limit for name, _, limit in pairs):
+    if not all(name and limit for name, _equals, limit in pairs):
         raise SparkrunError(f"{key}: found {one_line(value)!r}, wanted texts such as memlock=-1:-1")
-    return {name: limit for name, _, limit in pairs}
+    return {name: limit for name, _equals, limit in pairs}
 
 
 def _device(text: str) -> str:
-    source, _, target = text.partition(":")
+    source, _colon, target = text.partition(":")
     return source if source == target else text
 
 
 def _mount(text: str, key: str) -> dict[str, t.Any]:
-    source, _, rest = text.partition(":")
-    target, _, mode = (rest or source).partition(":")
+    source, _colon, rest = text.partition(":")
+    target, _colon, mode = (rest or source).partition(":")
     if not source.startswith("/") or not target.startswith("/"):
         raise SparkrunError(f"{key}: found {one_line(text)!r}, wanted /on/the/node:/in/the/container, with :ro where it is only read")
     return {"source": source, "target": target, "read_only": "ro" in mode.split(",")}

@@ -116,7 +116,7 @@ def _entries(content: bytes) -> t.Iterator[tuple[str, Entry]]:
     place = 0
     while place < len(content):
         end = content.find(b"\0", place)
-        mode, _, name = content[place:end].partition(b" ")
+        mode, _space, name = content[place:end].partition(b" ")
         identity = content[end + 1 : end + 21]
         if end < 0 or not mode.isdigit() or not name or len(identity) != 20:
             raise DamagedError("a folder's list of names can't be read")
