@@ -99,7 +99,7 @@ def run(repository: str, *words: str, seconds: t.Optional[float] = None) -> tupl
     """Run a command; its exit code and the end of its error output, without secrets. It is ended after `seconds`, with exit code 124."""
     process = start(repository, *words, errors=subprocess.PIPE)
     try:
-        _, errors = process.communicate(timeout=seconds)
+        _out, errors = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         stop(process)
         return 124, f"no end after {seconds:g} s"

@@ -129,7 +129,7 @@ class _Tree:
             if links > _MOST_LINKS:
                 raise self._bad_link(path, part, "leads in a circle")
             ahead = target.split("/") + ahead
-        return [name for name, _ in behind], behind[-1][1] if behind else self._top
+        return [name for name, _tree in behind], behind[-1][1] if behind else self._top
 
     def below(self, where: list[str], top: Entry, part: str) -> t.Iterator[tuple[str, Entry]]:
         """All that is not a folder, with its path below `top`, which is at `where`; a link as what it leads to."""
