@@ -11,7 +11,7 @@ import json
 import signal
 import typing as t
 
-from . import _gid, _launch, _nccl_tests
+from . import _gid, _image_baked, _launch, _nccl_tests
 from ._overlay import NCCL_PATH
 from ._tool import TIMED_OUT
 
@@ -52,9 +52,20 @@ def lacks(outcome: Outcome) -> str:
 
 
 def words(
-    recipe: dict[str, t.Any], plan: Plan, host: str, image: str, gpu: t.Optional[str], program: str, size: int, seconds: int
+    recipe: dict[str, t.Any],
+    plan: Plan,
+    host: str,
+    image: str,
+    gpu: t.Optional[str],
+    program: str,
+    size: int,
+    seconds: int,
+    baked: t.Mapping[str, str],
 ) -> list[str]:
-    """The command of one rank. `program`: text of all_reduce.py; `size`: bytes, at most LARGEST; after `seconds` it ends itself."""
+    """The command of one rank. `program`: text of all_reduce.py; `size`: bytes, at most LARGEST; after `seconds` it ends itself.
+
+    `baked`: what the image bakes in; of that it gets what a rank that serves does.
+    """
     if not 4 <= size <= LARGEST:
         raise AllreduceError(f"all-reduce of {size} bytes, wanted at most {LARGEST}: more can freeze a node")
     node = plan["nodes"][host]
@@ -64,7 +75,7 @@ def words(
     for key, value in sorted(environment.items()):
         options += ["--env", f"{key}={value}"]
     # A bare name takes away what the image bakes in.
-    for key in sorted({*node["env_unset"], *_gid.NAMES} - set(environment)):
+    for key in sorted({*node["env_unset"], *_gid.NAMES, *_image_baked.taken_away(baked, environment)} - set(environment)):
         options += ["--env", key]
     devices = [f"{rail['device']}:{rail['port']}" for rail in node["rails"]]
     place = [node["rank"], len(plan["nodes"]), plan["master_addr"], recipe["ports"]["master"], size, seconds]

@@ -69,11 +69,13 @@ def runs(
     size: int = 2**30,
     timeout: int = 300,
     environment: t.Optional[dict[str, t.Any]] = None,
+    baked: t.Optional[t.Mapping[str, t.Mapping[str, str]]] = None,
 ) -> dict[str, t.Any]:
     """Return what has to be run. `image`, `gpu`: by host, what it has; `looked`: by host, how the commands of `look` ended.
 
     `program`: text of all_reduce.py. `reason`: why nothing may be run at all, if not empty. `seconds`: of each run of ib_write_bw, from TCP
-    `port` on; `size`: of the all-reduce, in bytes; `timeout`: seconds for it; `environment`: variables that replace the recipe's for it.
+    `port` on; `size`: of the all-reduce, in bytes; `timeout`: seconds for it; `environment`: variables that replace the recipe's for it;
+    `baked`: by host, what the image bakes in, of which the all-reduce gets what the ranks would.
 
     `rounds` (see `_fabric_runs.rounds`), `allreduce` (by host Options; empty if there is none), and what is known already: `rdma` (runs
     that are missing), `without_allreduce` (why there is none), `kernel` (by host).
@@ -85,7 +87,11 @@ def runs(
     # What all lack alike is said once.
     alike = {node.lacks for node in nodes.values()}
     without = reason or (alike.pop() if len(alike) == 1 else "; ".join(lacks))
-    words = {} if without else {h: _allreduce.words(recipe, plan, h, image[h], gpu[h], program, size, timeout) for h in plan["nodes"]}
+    hosts = [] if without else list(plan["nodes"])
+    words = {
+        host: _allreduce.words(recipe, plan, host, image[host], gpu[host], program, size, timeout, (baked or {}).get(host) or {})
+        for host in hosts
+    }
     limits = {"seconds": timeout + _SLACK, "ports": [], "afterwards": _allreduce.afterwards()}
     return {
         "rounds": _fabric_runs.rounds(plan, tools, seconds, port),

@@ -28,7 +28,7 @@ _TAKEN_AWAY = re.compile(
     r"|HUGGINGFACE_HUB_CACHE|(?:PYTORCH_)?TRANSFORMERS_CACHE)$"
 )
 _TOLD = re.compile(r"^(?:VLLM_\w+|HF_\w+|HUGGING\w+|TRANSFORMERS_\w+|CUDA_VISIBLE_DEVICES|PYTORCH_(?:CUDA_)?ALLOC_CONF)$")
-_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASS")
+SECRET = re.compile(r"KEY|TOKEN|SECRET|PASS")
 
 
 def taken_away(baked: Environment, ours: t.Container[str]) -> list[str]:
@@ -63,4 +63,4 @@ _WANTED = {
 
 
 def _listing(baked: Environment, names: t.Iterable[str]) -> str:
-    return ", ".join(f"{name}={'***' if _SECRET.search(name) else baked[name]}" for name in sorted(names))
+    return ", ".join(f"{name}={'***' if SECRET.search(name) else baked[name]}" for name in sorted(names))

@@ -61,6 +61,9 @@ def problems(image: t.Mapping[str, t.Any]) -> list[str]:
             found.append(
                 f"image.command is missing; image.entrypoint {shown(image['entrypoint'])} does not say what stands before the model"
             )
+    elif _runs_module(image["entrypoint"], _SERVER):
+        wanted = f"python3 -m {_CLI}, and serve in image.command"
+        found.append(f"image.entrypoint: found {shown(image['entrypoint'])}, which knows no workers; wanted {wanted}")
     elif _serves([*image["entrypoint"], *image["command"]]) > 1:
         found.append(
             f"image.command: found {shown(image['command'])} behind {shown(image['entrypoint'])}, wanted one `serve` in both together"

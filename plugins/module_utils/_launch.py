@@ -119,6 +119,7 @@ def render(
     env_unset = sorted({*node["env_unset"], *_gid.NAMES, *_RANK_NAMES, *_image_baked.taken_away(baked, env), *withdrawn} - set(env))
     present = {path: sha256 for path, sha256 in (host_files or {}).items() if sha256}
     mounts = _mounts(recipe, model, caches, present)
+    _refuse_hidden(recipe["name"], mounts)
     common = {
         "recipe": recipe["name"],
         "image_key": image["key"],
@@ -188,6 +189,17 @@ def _refuse_contradictions(recipe: dict[str, t.Any], topology: str, host: str, p
         raise LaunchError(
             f"recipe {recipe['name']} or serve_extra_environment sets {listing}, which the {topology} of {host} needs otherwise; "
             "take them away with null in serve_extra_environment"
+        )
+
+
+def _refuse_hidden(recipe: str, mounts: list[dict[str, t.Any]]) -> None:
+    """Docker refuses two mounts with one target when the rank starts, which is late."""
+    targets = [mount["target"] for mount in mounts]
+    twice = sorted({target for target in targets if targets.count(target) > 1})
+    if twice:
+        raise LaunchError(
+            f"recipe {recipe}: container.mounts has the target {', '.join(twice)}, where the roles mount the model or the caches; "
+            "wanted another target, or none"
         )
 
 

@@ -35,6 +35,7 @@ RESERVED_ARGUMENTS = (
     "served-model-name",
     "revision",
     "api-key",
+    "hf-token",
 )
 _RESERVED_ENVIRONMENT = re.compile(
     r"^(VLLM_HOST_IP|HOST_IP|VLLM_PORT|VLLM_API_KEY|LD_PRELOAD|VLLM_NCCL_SO_PATH|HF_HOME|HF_HUB_CACHE|HF_TOKEN|HUGGING_FACE_HUB_TOKEN"

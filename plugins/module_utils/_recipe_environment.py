@@ -24,11 +24,17 @@ PREFIXES = (
     *("TORCH_", "TORCHINDUCTOR_", "TORCHDYNAMO_", "PYTORCH_"),  # PyTorch
     *("CUDA_", "CUDNN_", "CUBLAS_", "CUTE_DSL_", "NVIDIA_"),  # CUDA's driver and libraries, CUTLASS, the container toolkit
     *("FLASHINFER_", "FLASH_ATTENTION_", "TRITON_", "TILELANG_", "DG_", "QUACK_"),  # compilers of kernels; DG_ is DeepGEMM's
-    *("HF_", "TRANSFORMERS_", "TOKENIZERS_"),  # Hugging Face
+    *("HF_", "TRANSFORMERS_", "TOKENIZERS_", "SAFETENSORS_"),  # Hugging Face
+    "NUMBA_",
     *("OMP_", "KMP_", "GOMP_", "MKL_"),  # OpenMP and MKL
     "PYTHON",
 )
-NAMES = ("CC", "CXX", "HOME", "LANG", "LC_ALL", "MALLOC_ARENA_MAX", "PATH", "TMPDIR", "TZ", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")
+NAMES = (
+    *("CC", "CXX", "HOME", "LANG", "LC_ALL", "MALLOC_ARENA_MAX", "PATH", "TMPDIR", "TZ", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"),
+    # Proxies and certificates, which whatever fetches something goes by.
+    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+)
 
 
 def problems(recipe: dict[str, t.Any], catalogue: Catalogue) -> list[Problem]:

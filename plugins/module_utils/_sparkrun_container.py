@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from . import _recipe
+from . import _image_baked, _recipe
 from ._sparkrun_report import Report, SparkrunError, one_line
 
 # Where sparkrun mounts what our roles mount elsewhere.
@@ -67,6 +67,8 @@ def environment(variables: t.Mapping[str, t.Any], report: Report, prefix: str = 
             report.unknown(key, "no name of an environment variable")
         elif _recipe._RESERVED_ENVIRONMENT.match(str(name)):
             report.dropped(key, "found per node or set by the roles")
+        elif _image_baked.SECRET.search(str(name)):
+            report.dropped(key, "what may be a secret does not belong into a recipe, which many read")
         elif str(name) in CACHES:
             report.dropped(key, "the caches role keeps compiled kernels per image")
         elif text.startswith(_MOUNTED):

@@ -52,6 +52,7 @@ _PER_RANK = (
 _DECIDED = {
     "host": "the API listens on serve_api_address",
     "api-key": "a secret does not belong into a recipe; set serve_api_key, in a vault",
+    "hf-token": "a secret does not belong into a recipe; the model is on the nodes before the start",
     **dict.fromkeys(_PER_RANK.split(), "the roles tell each rank its own"),
 }
 # Said for every recipe, so that the report has it in any case.

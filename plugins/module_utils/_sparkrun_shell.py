@@ -31,6 +31,7 @@ _OPERATORS = "();<>|&\n"
 # What only prepares the shell in which vLLM is started, so that it can be said before it again.
 _PREPARES = ("source", ".", "cd", "ulimit")
 _DEPTH = 10
+_CLI = "vllm.entrypoints.cli.main"
 _API_SERVER = "vllm.entrypoints.openai.api_server"
 # Programs that start another one, which stands behind their options.
 _WRAPPERS = ("taskset", "numactl", "nice", "ionice", "chrt", "stdbuf", "nohup")
@@ -167,7 +168,8 @@ def _vllm(words: list[str]) -> t.Optional[tuple[list[str], list[str], list[str]]
     name = words[0].rpartition("/")[2] if words else ""
     if len(words) > 2 and re.fullmatch(r"python[0-9.]*", name) and words[1] == "-m":
         if words[2] == _API_SERVER:
-            return words[:3], ["--model"], words[3:]
+            # That server knows no workers; the command line takes the same words.
+            return [*words[:2], _CLI], ["serve"], words[3:]
         if words[2].startswith("vllm.entrypoints.cli") and words[3:4] == ["serve"]:
             return words[:3], ["serve"], words[4:]
     for position, word in enumerate(words):

@@ -166,6 +166,8 @@ from ansible_collections.dgx_spark.vllm.plugins.module_utils._rank import contai
 from ansible_collections.dgx_spark.vllm.plugins.module_utils._unit import PROPERTIES
 
 COMMAND_SECONDS = 10
+# What a deployment writes of a recipe.
+FILES = {"launch.json", "static.env", "secret.env", "live.env"}
 
 
 def read(path: str) -> str:
@@ -184,11 +186,9 @@ def modified(path: str) -> t.Optional[float]:
 
 
 def deployed(root: str) -> set[str]:
-    """Recipes of which there are files."""
-    folders = (os.path.join(root, place, "dgx-spark", "") for place in ("etc", "run"))
-    return {
-        entry.name for folder in folders if os.path.isdir(folder) for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False)
-    }
+    """Recipes of which there are files; what else somebody has put there is none of ours."""
+    folders = [*glob.glob(os.path.join(root, "etc/dgx-spark/*/")), *glob.glob(os.path.join(root, "run/dgx-spark/*/"))]
+    return {os.path.basename(os.path.dirname(folder)) for folder in folders if FILES & set(os.listdir(folder))}
 
 
 def main() -> None:

@@ -118,7 +118,9 @@ def _entries(content: bytes) -> t.Iterator[tuple[str, Entry]]:
         end = content.find(b"\0", place)
         mode, _space, name = content[place:end].partition(b" ")
         identity = content[end + 1 : end + 21]
-        if end < 0 or not mode.isdigit() or not name or len(identity) != 20:
+        # git itself makes no such names; with one of them a file would go where nobody has said.
+        unsafe = name in (b"", b".", b"..") or b"/" in name
+        if end < 0 or not mode.isdigit() or unsafe or len(identity) != 20:
             raise DamagedError("a folder's list of names can't be read")
         yield name.decode("utf-8", "surrogateescape"), Entry(mode.decode("ascii"), identity.hex())
         place = end + 21

@@ -35,6 +35,8 @@ MISTAKES = [
     (("image", "entrypoint"), [], "image.entrypoint: found [], wanted"),
     (("image", "entrypoint"), "vllm serve", "image.entrypoint: found 'vllm serve', wanted"),
     (("image", "command"), [1], "image.command[0]: found 1, wanted"),
+    (("image", "entrypoint"), ["python3", "-m", "vllm.entrypoints.openai.api_server"], "which knows no workers; wanted python3 -m vllm"),
+    (("arguments", "hf-token"), "hf_x", "arguments.hf-token is decided by the roles"),
     (("image", "entrypoint"), ["vllm", "serve"], 'image.command: found ["serve"] behind ["vllm", "serve"], wanted one `serve`'),
     (("ports", "api"), 99999, "ports.api: found 99999, wanted a whole number from 1 to 65535"),
     (("ports", "api"), 25000, "ports: api and master are both 25000"),

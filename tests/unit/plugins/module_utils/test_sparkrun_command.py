@@ -61,8 +61,8 @@ STARTED = [
     ("exec /usr/local/bin/dsv4-vllm-entrypoint serve m", ["/usr/local/bin/dsv4-vllm-entrypoint"], ["serve"], ["m"]),
     (
         "python3 -m vllm.entrypoints.openai.api_server --model m",
-        ["python3", "-m", "vllm.entrypoints.openai.api_server"],
-        ["--model"],
+        ["python3", "-m", "vllm.entrypoints.cli.main"],
+        ["serve"],
         ["--model", "m"],
     ),
     ("python -m vllm.entrypoints.cli.main serve m", ["python", "-m", "vllm.entrypoints.cli.main"], ["serve"], ["m"]),

@@ -51,6 +51,10 @@ def test_a_rank_is_read_from_unit_container_and_files(
     wants = tmp_path / "etc/systemd/system/multi-user.target.wants"
     for folder in (etc, run, wants, tmp_path / "etc/dgx-spark/failed", tmp_path / "run/dgx-spark/killed"):
         folder.mkdir(parents=True)
+    (tmp_path / "etc/dgx-spark/failed/static.env").touch()
+    (tmp_path / "run/dgx-spark/killed/live.env").touch()
+    # Not ours.
+    (tmp_path / "etc/dgx-spark/notes").mkdir()
     (etc / "launch.json").write_text('{"launch_hash": "abcd"}', encoding="utf-8")
     (etc / "secret.env").write_text("VLLM_API_KEY=s3cret\n", encoding="utf-8")
     (run / "live.env").write_text("NCCL_IB_GID_INDEX=3\n", encoding="utf-8")
