@@ -107,6 +107,14 @@ def test_variables_that_roles_decide_are_dropped() -> None:
     assert told(report, "environment.OMP_NUM_THREADS") == []
 
 
+def test_what_may_be_a_secret_is_not_imported() -> None:
+    source = {**parsed(TEMPLATE), "env": {"OPENAI_API_KEY": "sk-1", "MODEL_PASSWORD": "x"}}
+    recipe, report = convert(source)
+    for name in source["env"]:
+        assert name not in recipe["environment"]
+        assert told(report, f"env.{name}") == [("dropped", "")]
+
+
 def test_the_container_gets_what_the_executor_gets() -> None:
     recipe, report = convert(parsed(TEMPLATE))
     assert recipe["container"] == {

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.dgx_spark.vllm.plugins.plugin_utils import _git_files
+from ansible_collections.dgx_spark.vllm.plugins.plugin_utils import _git_files, _git_objects
 from ansible_collections.dgx_spark.vllm.plugins.plugin_utils._git import GitError
 from ansible_collections.dgx_spark.vllm.plugins.plugin_utils._git_objects import DamagedError, Objects
 from tests.unit.plugins.git_repository import Link, Program, Repository
@@ -238,3 +238,10 @@ def test_object_that_is_not_what_its_id_says_is_noticed(repository: Repository, 
     with pytest.raises(DamagedError):
         files(repository, second)
     assert files(repository, first) == {"d/a.py": ("0644", b"1\n")}
+
+
+@pytest.mark.parametrize("name", [b"/etc/ld.so.preload", b"a/b", b"..", b"."])
+def test_a_name_that_git_itself_never_writes_is_damage(name: bytes) -> None:
+    with pytest.raises(DamagedError):
+        list(_git_objects._entries(b"100644 " + name + b"\0" + bytes(20)))
+    assert [found for found, _entry in _git_objects._entries(b"100644 a.b\0" + bytes(20))] == ["a.b"]
