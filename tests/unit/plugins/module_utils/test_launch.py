@@ -245,6 +245,6 @@ def test_a_file_that_nodes_may_have_is_mounted_where_it_is_and_its_content_is_pa
 
 def test_a_mount_in_the_place_of_the_caches_is_refused() -> None:
     recipe = copy.deepcopy(RECIPE)
-    recipe["container"]["mounts"].append({"source": "/srv", "target": CACHES["mounts"][0]["target"]})
+    recipe["container"]["mounts"].append({"source": "/srv", "target": "/var/cache/dgx-spark"})
     with pytest.raises(_launch.LaunchError, match=r"container\.mounts has the target /var/cache/dgx-spark, where the roles mount"):
         render(recipe=recipe)
