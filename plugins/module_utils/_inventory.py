@@ -166,7 +166,8 @@ def unreadable_finding(host: str, variable: str, problem: str, inventory: str) -
 
 def arguments_finding(host: str, problem: str, inventory: str) -> dict[str, t.Any]:
     """The finding for arguments or environment variables of a user that do not fit the recipe."""
-    remedy = f"correct it in {inventory}, or declare what only the image knows in serve_extra_declared"
+    place = f"serve_extra_arguments or serve_extra_environment in {inventory}"
+    remedy = f"correct {place}, or declare what only the image knows in serve_extra_declared"
     return finding("inventory.arguments", "error", host, problem, "what a recipe may hold", remedy)
 
 
