@@ -96,6 +96,7 @@ def test_what_an_image_bakes_in_for_another_machine_does_not_reach_the_ranks(
     playbooks.deploy().succeeded()
 
 
+@pytest.mark.long
 def test_a_pin_that_carried_images_can_not_be_held_to_is_a_warning_and_changes_nothing(deployed: Playbooks) -> None:
     run = deployed.deploy("-e", f"image_digest={DIGEST}").succeeded()
     assert run.changed == set()

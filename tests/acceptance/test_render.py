@@ -30,6 +30,7 @@ def texts(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.long
 def test_a_rendering_leaves_the_nodes_alone_and_is_what_a_deployment_writes(
     fresh: Playbooks, nodes: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -79,6 +80,7 @@ def test_a_key_is_in_no_file_and_in_no_output(playbooks: Playbooks, tmp_path: Pa
     assert [name for name, text in found.items() if KEY in text] == [] and KEY not in done.output
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("variables", "text"),
     [
