@@ -14,7 +14,7 @@ SCENARIOS := preflight discover fabric validate image model caches serve
 .PHONY: help
 help:
 	@echo "make demo       two simulated DGX Sparks, the deploy playbook, a chat completion"
-	@echo "make test       gates, unit tests and the scenarios that take about half an hour"
+	@echo "make test       gates, unit tests and the scenarios that fit about 40 minutes"
 	@echo "make test-all   every scenario"
 	@echo "make test-rdma  two emulated nodes with soft-RoCE: real verbs, real GID tables (14 minutes, as root on Debian 12)"
 	@echo "make test-vllm  a real vLLM for CPUs on the simulated pair (17 minutes, 8 GB of disk)"
