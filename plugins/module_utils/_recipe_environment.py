@@ -14,6 +14,7 @@ from ._findings import did_you_mean
 from ._recipe_options import named
 from ._recipe_unknown import Problem, Unknown
 from ._recipe_values import brief
+from ._recipe_words import suggestion
 from ._vllm_options import Catalogue
 
 _OWN = "VLLM_"
@@ -65,7 +66,7 @@ def _own_problems(recipe: dict[str, t.Any], fork: list[str], catalogue: Catalogu
     for name in map(str, recipe["environment"]):
         if name.startswith(_OWN) and name not in vllm.environment and name not in fork:
             elsewhere = catalogue.others(lambda other, name=name: name in other.environment)  # type: ignore[misc]
-            near = elsewhere or _bracketed(did_you_mean(name[:100], [*vllm.environment, *fork], 0.8))
+            near = elsewhere or suggestion(name, [*vllm.environment, *fork], 0.8)
             reason, condition = f"{version} does not know it{near}", "only the image's fork of vLLM knows it"
             found.append(_undeclared("fork_environment", name, reason, condition))
     return found
@@ -88,8 +89,4 @@ def _is_known(name: str, recipe: dict[str, t.Any], catalogue: Catalogue) -> bool
 def _near(name: str) -> str:
     head, line, rest = name[:100].partition("_")
     prefix = did_you_mean(head + line, PREFIXES, 0.7)
-    return _bracketed(prefix.replace("_?", f"_{rest}?") if prefix else did_you_mean(name[:100], NAMES, 0.7))
-
-
-def _bracketed(text: str) -> str:
-    return f" ({text})" if text else ""
+    return f" ({prefix.replace('_?', f'_{rest}?')})" if prefix else suggestion(name, NAMES, 0.7)

@@ -12,12 +12,13 @@ import re
 import typing as t
 
 from . import _recipe_values
-from ._findings import did_you_mean
 from ._recipe_unknown import Problem, Unknown
 from ._recipe_values import brief, shown
+from ._recipe_words import suggestion
 from ._vllm_options import Catalogue, Spelling, Vllm
 
-_LONGEST = 100
+# How much a word has to be like one that is meant, 0 to 1: options are long, and many begin alike.
+_ALIKE = 0.6
 
 
 def problems(recipe: dict[str, t.Any], catalogue: Catalogue) -> list[Problem]:
@@ -122,7 +123,7 @@ class _Check:
                 continue
             if key not in keys:
                 near = self.catalogue.others(lambda vllm, path=path: vllm.knows(path))  # type: ignore[misc]
-                yield _undeclared(place, path, f"{self.version} has no such key{near or _near(str(key), keys)}")
+                yield _undeclared(place, path, f"{self.version} has no such key{near or suggestion(str(key), keys, _ALIKE)}")
             elif inner is not None:
                 yield from self._choice(place, path, keys[key], inner)
         yield from map(Problem, _recipe_values.count_problems(where, name, value))
@@ -131,7 +132,7 @@ class _Check:
         text = str(value)
         if choices is None or text in choices or text in map(str, self.fork_values.get(name, ())):
             return
-        near = self.catalogue.others_taking(name, text) or _near(text, choices)
+        near = self.catalogue.others_taking(name, text) or suggestion(text, choices, _ALIKE)
         written = text if re.fullmatch(r"[A-Za-z0-9_.-]{1,40}", text) else "..."
         remedy = f"if only the image's fork takes it, declare it: fork_values: {{{name}: [{written}]}}"
         yield Problem(
@@ -146,12 +147,9 @@ class _Check:
 
     def _near(self, word: str) -> str:
         """Which other version has it, or the nearest that this one has."""
-        return self.catalogue.others(lambda vllm: vllm.knows(word) or vllm.find(word) is not None) or _near(word, self.vllm.words())
-
-
-def _near(word: str, known: t.Iterable[str]) -> str:
-    text = did_you_mean(word[:_LONGEST], known, 0.6)
-    return f" ({text})" if text else ""
+        return self.catalogue.others(lambda vllm: vllm.knows(word) or vllm.find(word) is not None) or suggestion(
+            word, self.vllm.words(), _ALIKE
+        )
 
 
 def _undeclared(where: str, name: str, reason: str) -> Problem:

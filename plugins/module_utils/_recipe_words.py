@@ -29,9 +29,9 @@ def line(text: str) -> bool:
     return bool(_LINE.fullmatch(text))
 
 
-def suggestion(word: str, known: t.Iterable[str]) -> str:
-    """` (did you mean X?)` for the known word nearest to `word`, or nothing."""
-    text = did_you_mean(word[:_SHOWN], known)
+def suggestion(word: str, known: t.Iterable[str], cutoff: float = 0.5) -> str:
+    """` (did you mean X?)` for the known word nearest to `word`, or nothing; `cutoff` as for `did_you_mean`."""
+    text = did_you_mean(word[:_SHOWN], known, cutoff)
     return f" ({text})" if text else ""
 
 

@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import os
-from importlib.machinery import SourceFileLoader
-from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ import yaml
 
 from ansible_collections.dgx_spark.vllm.plugins.module_utils import _launch, _recipe
 from ansible_collections.dgx_spark.vllm.plugins.plugin_utils._vllm_files import CATALOGUE
+from tests import scripts
 
 ROOT = Path(__file__).parents[2]
 RECIPES = [*sorted((ROOT / "recipes").glob("*.yml")), ROOT / "molecule" / "simulation" / "real_vllm" / "tiny-cpu.yml"]
@@ -44,9 +43,7 @@ TAKEN: list[dict[str, Any]] = [
     {"speculative-config": {"method": "deepseek_mtp", "num_speculative_tokens": 2}},
 ]
 
-loader = SourceFileLoader("vllm_options", str(ROOT / "hacking" / "vllm_options"))
-vllm_options: Any = module_from_spec(spec_from_loader(loader.name, loader))  # type: ignore[arg-type]
-loader.exec_module(vllm_options)
+vllm_options = scripts.load("vllm_options")
 
 
 def refusals(version: str, lines: list[list[str]]) -> list[Any]:

@@ -6,19 +6,18 @@
 from __future__ import annotations
 
 import copy
-import importlib.machinery
-import importlib.util
 import json
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Callable
 
 import pytest
 import yaml
+
+from tests import scripts
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
@@ -92,13 +91,8 @@ def test_no_cell_is_left_empty_but_that_of_the_reason(name: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def script() -> ModuleType:
-    loader = importlib.machinery.SourceFileLoader("hacking_recipes", str(ROOT / "hacking" / "recipes"))
-    spec = importlib.util.spec_from_loader("hacking_recipes", loader)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    loader.exec_module(module)
-    return module
+def script() -> Any:
+    return scripts.load("recipes")
 
 
 def new_argument(recipe: dict[str, Any], _: dict[str, Any]) -> None:
@@ -134,7 +128,7 @@ def source_without_a_text(_: dict[str, Any], given: dict[str, Any]) -> None:
     given["--block-size"] = ["="]
 
 
-def test_a_source_is_the_same_only_as_long_as_the_recipe_has_its_value(script: ModuleType) -> None:
+def test_a_source_is_the_same_only_as_long_as_the_recipe_has_its_value(script: Any) -> None:
     name = "dsv4-flash-jasl-tp2"
     recipe = copy.deepcopy(RECIPES[name])
     compared, upstream = script.read(script.FOLDER / f"{name}.yml"), script.read(script.FOLDER / "upstream.yml")
@@ -164,7 +158,7 @@ def test_a_source_is_the_same_only_as_long_as_the_recipe_has_its_value(script: M
     ids=lambda given: given.__name__ if callable(given) else "",
 )
 def test_data_that_do_not_fit_the_recipe_are_named(
-    script: ModuleType, change: Callable[[dict[str, Any], dict[str, Any]], None], wanted: str
+    script: Any, change: Callable[[dict[str, Any], dict[str, Any]], None], wanted: str
 ) -> None:
     name = "dsv4-flash-b12x-1m"
     recipe = copy.deepcopy(RECIPES[name])
@@ -176,7 +170,7 @@ def test_data_that_do_not_fit_the_recipe_are_named(
     assert wanted in str(caught.value)
 
 
-def test_a_mistake_names_its_file(script: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_mistake_names_its_file(script: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for folder in ("recipes", "docs/recipes"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     monkeypatch.setattr(script, "ROOT", tmp_path)

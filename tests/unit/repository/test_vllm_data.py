@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-from importlib.machinery import SourceFileLoader
-from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Optional
@@ -16,6 +14,7 @@ from typing import Any, Optional
 import pytest
 
 from simulation import images
+from tests import scripts
 
 ROOT = Path(__file__).parents[3]
 FILES = sorted((ROOT / "recipes" / "vllm").iterdir())
@@ -24,9 +23,7 @@ KINDS = {"value", "switch", "flag"}
 TYPES = {None, "int", "float", "size", "size-or-auto", "json", "json-or-text"}
 ENTRY = {"kind", "also", "type", "nargs", "repeats", "choices", "keys"}
 
-loader = SourceFileLoader("vllm_options", str(ROOT / "hacking" / "vllm_options"))
-vllm_options: Any = module_from_spec(spec_from_loader(loader.name, loader))  # type: ignore[arg-type]
-loader.exec_module(vllm_options)
+vllm_options = scripts.load("vllm_options")
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
