@@ -13,7 +13,13 @@ from ansible.errors import AnsibleError, AnsibleFilterError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.dgx_spark.vllm.plugins.lookup import recipe as recipes
-from ansible_collections.dgx_spark.vllm.plugins.module_utils import _inventory, _recipe, _recipe_findings
+from ansible_collections.dgx_spark.vllm.plugins.module_utils import (
+    _inventory,
+    _recipe,
+    _recipe_contradictions,
+    _recipe_declarations,
+    _recipe_findings,
+)
 from ansible_collections.dgx_spark.vllm.plugins.plugin_utils._vllm_files import CATALOGUE
 
 _ROLES = os.path.join(os.path.dirname(recipes.RECIPES), "roles")
@@ -126,14 +132,19 @@ def _inventory_findings(
         found += [_inventory.unreadable_finding(host, name, problem, where) for name, problem in own.unreadable.items()]
         wrong = _value_findings(host, values[host], options, where)
         found += wrong
-        if not wrong:
-            layers = _recipe.layer_problems(values[host].get("image_layers") or [], "image_layers")
-            found += [_inventory.layers_finding(host, problem, where) for problem in layers]
+        layers = [] if wrong else values[host].get("image_layers") or []
+        in_layers = _recipe.layer_problems(layers, "image_layers")
         if content and not wrong:
             extra = (values[host].get(f"serve_extra_{kind}") for kind in ("arguments", "environment", "declared"))
             merged.append(_recipe.override(content, *extra))
             problems = _recipe.override_problems(merged[-1], vllm=CATALOGUE)
+            port = values[host].get("serve_api_port")
+            # 0 stands for the recipe's.
+            wrong_port = _recipe_contradictions.api_port_problem(content, port) if str(port or 0) != "0" else None
+            found += [_inventory.port_finding(host, wrong_port, where)] if wrong_port else []
             found += [_inventory.arguments_finding(host, problem, where) for problem in problems]
+            in_layers = in_layers or _recipe_declarations.layer_problems(layers, "image_layers", merged[-1], CATALOGUE)
+        found += [_inventory.layers_finding(host, problem, where) for problem in in_layers]
     if content:
         # Once: the nodes run the same, or the launch is refused.
         found += _recipe_findings.findings((merged or [content])[0], CATALOGUE)

@@ -39,12 +39,13 @@ def problems(layer: t.Mapping[str, t.Any], place: str) -> list[str]:
     revision = layer.get("revision")
     if not isinstance(revision, str) or not _COMMIT.fullmatch(revision):
         found.append(
-            f"{place}.revision: found {revision!r}, wanted the 40 hex digits of a commit's id, in lower case and in quotes; "
+            f"{place}.revision: found {shown(revision)}, wanted the 40 hex digits of a commit's id, in lower case and in quotes; "
             "a branch or tag may name another commit tomorrow, git rev-parse 'NAME^{commit}' says which one it names now"
         )
     folder = layer.get("folder", "")
     if "folder" in layer and not _is_inside(folder):
-        found.append(f"{place}.folder: found {folder!r}, wanted a folder's path from the top of the repository, such as recipe/overlay")
+        wanted = "a folder's path from the top of the repository, such as recipe/overlay"
+        found.append(f"{place}.folder: found {shown(folder)}, wanted {wanted}")
     return found + _files_problems(layer["files"], f"{place}.files") if "files" in layer else found
 
 
@@ -59,7 +60,7 @@ def url_problems(url: t.Any) -> list[str]:
             f"found {_start(url)}, with what may be a name, password or token in it, which logs and images would show; wanted it without; "
             "give such to git on the controller (git config credential.helper)"
         ]
-    return [f"found {url!r}, {_WANTED}"]
+    return [f"found {shown(url)}, {_WANTED}"]
 
 
 def shown(value: t.Any) -> str:
@@ -69,8 +70,8 @@ def shown(value: t.Any) -> str:
 
 
 def named(key: t.Any) -> str:
-    """What a message says of a key."""
-    return key if isinstance(key, str) and not _may_hold_secret(key) else shown(key)
+    """What a message says of a key; one that would make it unreadable is shown as a value."""
+    return str(key) if _recipe_words.readable(key) and not _may_hold_secret(key) else shown(key)
 
 
 def without_secrets(text: str) -> str:

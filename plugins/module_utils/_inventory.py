@@ -171,6 +171,11 @@ def arguments_finding(host: str, problem: str, inventory: str) -> dict[str, t.An
     return finding("inventory.arguments", "error", host, problem, "what a recipe may hold", remedy)
 
 
+def port_finding(host: str, problem: str, inventory: str) -> dict[str, t.Any]:
+    """The finding for a port of the API that is none, or is taken by the recipe itself."""
+    return finding("inventory.port", "error", host, problem, "a port of its own", f"correct serve_api_port in {inventory}")
+
+
 def layers_finding(host: str, problem: str, inventory: str) -> dict[str, t.Any]:
     """The finding for a layer of an overlay that is not written as one."""
     return finding(

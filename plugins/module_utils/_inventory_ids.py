@@ -67,8 +67,13 @@ IDS = {
     ),
     "inventory.layers": Meaning(
         "error",
-        "an entry of `image_layers` is no layer",
-        "correct it, as `recipes/README.md` describes layers",
+        "an entry of `image_layers` is no layer, or sets a variable that nothing is known to read",
+        "correct it, as `recipes/README.md` describes layers, or declare the variable in `serve_extra_declared`",
+    ),
+    "inventory.port": Meaning(
+        "error",
+        "`serve_api_port` is no port, or the one at which the recipe's ranks meet",
+        "choose another, or leave it out for the recipe's",
     ),
     "inventory.arguments": Meaning(
         "error",

@@ -15,9 +15,9 @@ import hashlib
 import json
 import typing as t
 
-from . import _gid, _image_baked, _image_command, _reasoning, _recipe
+from . import _gid, _image_baked, _image_command, _overlay_layers, _reasoning, _recipe, _recipe_contradictions
 from ._overlay import NCCL_PATH
-from ._vllm_options import Catalogue
+from ._vllm_options import Catalogue, Vllm
 
 # Recipes of the field give an image's entrypoint its rank in these, beside the arguments.
 _RANK_NAMES = ("NODE_RANK", "MASTER_ADDR", "HEADLESS")
@@ -44,19 +44,23 @@ def sha256(data: t.Any) -> str:
     return hashlib.sha256(canonical(data).encode()).hexdigest()
 
 
-def arguments_to_argv(arguments: dict[str, t.Any]) -> list[str]:
+def arguments_to_argv(arguments: dict[str, t.Any], vllm: t.Optional[Vllm] = None) -> list[str]:
     """`{block-size: 256, trust-remote-code: true, x-config: {a: 1}}` as the words of a command line, in the recipe's order.
 
-    True is the bare option; mappings and lists become JSON, which is how vLLM takes them.
+    True is the bare option; mappings and lists become JSON, which is how vLLM takes them, but for lists of options that take one word or
+    more in `vllm`.
     """
     argv: list[str] = []
     for option, value in arguments.items():
         argv.append(f"--{option}")
-        if value is True:
-            continue
-        # The order of a JSON argument's keys is the recipe's own: it is one word of the common vector.
-        argv.append(json.dumps(value, separators=(",", ":")) if isinstance(value, (dict, list)) else str(value))
+        if value is not True:
+            argv += map(_word, value) if isinstance(value, list) and vllm and vllm.takes_several(option) else [_word(value)]
     return argv
+
+
+def _word(value: t.Any) -> str:
+    # The order of a JSON argument's keys is the recipe's own: it is one word of the common vector.
+    return json.dumps(value, separators=(",", ":")) if isinstance(value, (dict, list)) else str(value)
 
 
 def render(
@@ -102,12 +106,15 @@ def render(
     problems = _recipe.override_problems(recipe, vllm=vllm)
     if problems:
         raise LaunchError("\n".join(["serve_extra_arguments and serve_extra_environment do not fit the recipe:", *problems]))
+    problem = _recipe_contradictions.api_port_problem(recipe, api["port"])
+    if problem:
+        raise LaunchError(problem)
     _refuse_contradictions(recipe, plan["topology"], host, node["env"])
     try:
         words = _image_command.of_launch(recipe, image)
     except _image_command.CommandError as error:
         raise LaunchError(f"recipe {recipe['name']}: {error}") from error
-    argv_common = _argv_common(recipe, words.command, plan, model)
+    argv_common = _argv_common(recipe, words.command, plan, model, vllm)
     argv_rank = ["--node-rank", str(node["rank"])]
     argv_rank += ["--headless"] if node["rank"] else ["--host", str(api["address"]), "--port", str(api["port"])]
     env_common = {**recipe["environment"], **caches["environment"]}
@@ -201,6 +208,12 @@ def _refuse_hidden(recipe: str, mounts: list[dict[str, t.Any]]) -> None:
             f"recipe {recipe}: container.mounts has the target {', '.join(twice)}, where the roles mount the model or the caches; "
             "wanted another target, or none"
         )
+    hiding = sorted(target for target in targets if _overlay_layers.hides_own(target))
+    if hiding:
+        raise LaunchError(
+            f"recipe {recipe}: the model or the caches are mounted at {', '.join(hiding)}, which hides the image's NCCL, {NCCL_PATH}; "
+            "wanted them in another place on the node"
+        )
 
 
 def _control(node: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -210,7 +223,9 @@ def _control(node: dict[str, t.Any]) -> dict[str, t.Any]:
     return {"control": {"netdev": node["socket_ifname"], "ipv4": node["host_ip"]}}
 
 
-def _argv_common(recipe: dict[str, t.Any], command: list[str], plan: dict[str, t.Any], model: dict[str, t.Any]) -> list[str]:
+def _argv_common(
+    recipe: dict[str, t.Any], command: list[str], plan: dict[str, t.Any], model: dict[str, t.Any], vllm: t.Optional[Catalogue]
+) -> list[str]:
     argv = [*command, model["argument"], "--served-model-name", recipe["model"]["served_name"]]
     arguments = dict(recipe["arguments"])
     if model["revision"]:
@@ -219,7 +234,7 @@ def _argv_common(recipe: dict[str, t.Any], command: list[str], plan: dict[str, t
         # A draft that is part of the model does not inherit the model's revision; without one it would be looked up under "main".
         if isinstance(draft, dict) and "model" not in draft:
             arguments["speculative-config"] = {**draft, "revision": model["revision"]}
-    argv += arguments_to_argv(arguments)
+    argv += arguments_to_argv(arguments, vllm.fitting(recipe["vllm_version"]) if vllm else None)
     return [*argv, "--nnodes", str(recipe["nodes"]), "--master-addr", plan["master_addr"], "--master-port", str(recipe["ports"]["master"])]
 
 

@@ -29,6 +29,8 @@ TARGET = re.compile(r"/[A-Za-z0-9._+@/-]*[A-Za-z0-9._+@-]")
 MODE = re.compile(r"0?[0-7]{3}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# More keys than that of what is no layer are not worth naming.
+_MANY = 8
 # Where the overlay's own library is.
 OWN = "/opt/dgx-spark"
 
@@ -44,7 +46,7 @@ def problems(layers: t.Any, where: str) -> list[str]:
         place = f"{where}[{number}]"
         kinds = [kind for kind in KINDS if isinstance(layer, dict) and kind in layer]
         if len(kinds) != 1:
-            keys = ", ".join(map(_git_layer.named, layer)) if isinstance(layer, dict) else _git_layer.shown(layer)
+            keys = ", ".join(map(_git_layer.named, list(layer)[:_MANY])) if isinstance(layer, dict) else _git_layer.shown(layer)
             nearest = next(filter(None, (near(key, KINDS) for key in layer)), "") if isinstance(layer, dict) and not kinds else ""
             wanted = "one of file (with target), environment, run, git (with revision, target)"
             found.append(f"{place}: found {keys or 'nothing'}, wanted {wanted}{nearest}")
@@ -96,6 +98,11 @@ def normalized(layer: Layer, sha256: t.Callable[[str], str]) -> dict[str, t.Any]
     if "environment" in layer:
         return {"kind": "environment", "variables": dict(layer["environment"])}
     return {"kind": "run", "lines": list(layer["run"])}
+
+
+def hides_own(target: str) -> bool:
+    """Whether a mount at `target` would take the place of the overlay's own library, which the process is told to load."""
+    return f"{OWN}/".startswith(f"{target.rstrip('/')}/") or target.startswith(f"{OWN}/")
 
 
 def file_name(layer: Layer) -> str:

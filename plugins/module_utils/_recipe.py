@@ -16,11 +16,12 @@ import posixpath
 import re
 import typing as t
 
-from . import _image_command, _overlay_apt, _overlay_layers, _recipe_declarations, _recipe_shape, _recipe_words
+from . import _image_command, _overlay_apt, _overlay_layers, _recipe_contradictions, _recipe_declarations, _recipe_shape, _recipe_words
 from ._recipe_words import shown
 from ._vllm_options import Catalogue
 
 DEVICES = _recipe_shape.DEVICES
+_WITH_VERBS = ("/dev", "/dev/infiniband")
 suggestion = _recipe_words.suggestion
 
 # The roles decide these per node or per cluster; a recipe that sets one would be overridden in silence.
@@ -37,6 +38,8 @@ RESERVED_ARGUMENTS = (
     "api-key",
     "hf-token",
 )
+# vLLM has one rank for each part of all of these (config/parallel.py).
+_PARALLEL = ("tensor-parallel-size", "pipeline-parallel-size", "data-parallel-size", "prefill-context-parallel-size")
 _RESERVED_ENVIRONMENT = re.compile(
     r"^(VLLM_HOST_IP|HOST_IP|VLLM_PORT|VLLM_API_KEY|LD_PRELOAD|VLLM_NCCL_SO_PATH|HF_HOME|HF_HUB_CACHE|HF_TOKEN|HUGGING_FACE_HUB_TOKEN"
     r"|NODE_RANK|MASTER_ADDR|HEADLESS|NCCL_(NET|CROSS_NIC|SOCKET_FAMILY|IB_DISABLE|IB_HCA|IB_GID_INDEX|IB_ADDR_.*|IB_SUBNET_.*|IB_ROCE_VERSION_NUM)"
@@ -87,7 +90,10 @@ def override_problems(recipe: dict[str, t.Any], *, vllm: t.Optional[Catalogue] =
     """What is wrong with the arguments and the environment of a recipe after `override`, one sentence each; `vllm` as for `problems`."""
     arguments, environment = recipe["arguments"], recipe["environment"]
     shapes = [*_recipe_shape.ARGUMENTS.problems(arguments, "arguments"), *_recipe_shape.ENVIRONMENT.problems(environment, "environment")]
-    return shapes or _argument_problems(recipe) + _environment_problems(environment) + _unknown_problems(recipe, vllm)
+    if shapes:
+        return shapes
+    found = _argument_problems(recipe) + _environment_problems(environment)
+    return found + _recipe_contradictions.problems(recipe, on_gpu(recipe)) + _unknown_problems(recipe, vllm)
 
 
 def _unknown_problems(recipe: dict[str, t.Any], vllm: t.Optional[Catalogue]) -> list[str]:
@@ -101,12 +107,15 @@ def _meaning_problems(recipe: dict[str, t.Any], name: str) -> list[str]:
     if recipe["ports"]["api"] == recipe["ports"]["master"]:
         found.append(f"ports: api and master are both {recipe['ports']['api']}, wanted two different ports")
     found += _image_command.problems(recipe["image"])
+    if "@" in recipe["image"]["name"] and "digest" in recipe["image"]:
+        found.append(f"image.name: found {shown(recipe['image']['name'])} beside image.digest, wanted the digest in one of them")
     found += _nccl_problems(recipe["nccl"])
     found += layer_problems(recipe.get("layers", []), "layers")
     found += _argument_problems(recipe)
     found += _environment_problems(recipe["environment"])
     found += _container_problems(recipe["container"])
-    return found
+    found += _device_problems(recipe)
+    return found + _recipe_contradictions.problems(recipe, on_gpu(recipe))
 
 
 def _nccl_problems(nccl: dict[str, t.Any]) -> list[str]:
@@ -132,7 +141,7 @@ def _argument_problems(recipe: dict[str, t.Any]) -> list[str]:
         if value is None or value == "" or value is False:
             found.append(f"{where}: found {shown(value)}; leave the option out, or name its opposite, such as no-{option}: true")
     parallel = 1
-    for option in ("tensor-parallel-size", "pipeline-parallel-size", "data-parallel-size"):
+    for option in _PARALLEL:
         size = arguments.get(option, 1)
         if not isinstance(size, int) or isinstance(size, bool) or size < 1:
             found.append(f"arguments.{option}: found {shown(size)}, wanted a whole number from 1 on")
@@ -140,13 +149,18 @@ def _argument_problems(recipe: dict[str, t.Any]) -> list[str]:
         parallel *= size
     if parallel != recipe["nodes"]:
         found.append(
-            f"nodes: found {recipe['nodes']}, but tensor-parallel-size x pipeline-parallel-size x data-parallel-size is {parallel};"
+            f"nodes: found {recipe['nodes']}, but {' x '.join(_named_sizes(arguments))} is {parallel};"
             " a DGX Spark has one GPU, so the two must be equal"
         )
     heads, tensor = recipe["model"]["attention_heads"], arguments.get("tensor-parallel-size", 1)
     if heads % tensor:
         found.append(f"arguments.tensor-parallel-size: found {tensor}, wanted a divisor of the model's {heads} attention heads")
     return found
+
+
+def _named_sizes(arguments: dict[str, t.Any]) -> list[str]:
+    """The sizes whose product is the number of ranks; of those that are rarely given only the given."""
+    return [option for option in _PARALLEL if option != _PARALLEL[-1] or option in arguments]
 
 
 def layer_problems(layers: t.Any, where: str) -> list[str]:
@@ -159,6 +173,13 @@ def layer_problems(layers: t.Any, where: str) -> list[str]:
 def _environment_problems(environment: dict[str, t.Any]) -> list[str]:
     reserved = filter(_RESERVED_ENVIRONMENT.match, environment)
     return [f"environment.{variable} is found per node or set by the roles; leave it out" for variable in reserved]
+
+
+def _device_problems(recipe: dict[str, t.Any]) -> list[str]:
+    devices = recipe["container"]["devices"]
+    if not on_gpu(recipe) or any(device.split(":")[0] in _WITH_VERBS or device.startswith("/dev/infiniband/") for device in devices):
+        return []
+    return [f"container.devices: found {shown(devices)}, wanted /dev/infiniband among them: the ranks talk by RDMA, or not at all"]
 
 
 def _container_problems(container: dict[str, t.Any]) -> list[str]:
@@ -178,7 +199,7 @@ def _container_problems(container: dict[str, t.Any]) -> list[str]:
         if target in first:
             found.append(f"{where}: found {shown(target)}, which is the target of {first[target]} too; wanted one mount for each target")
         first.setdefault(target, place)
-        if f"{_overlay_layers.OWN}/".startswith(f"{target.rstrip('/')}/") or target.startswith(f"{_overlay_layers.OWN}/"):
+        if _overlay_layers.hides_own(target):
             found.append(
                 f"{where}: found {shown(target)}, which would hide {_overlay_layers.OWN}, where the overlay's NCCL is; wanted another place"
             )

@@ -23,6 +23,11 @@ def problems(recipe: dict[str, t.Any], catalogue: Catalogue) -> list[Problem]:
     return _recipe_options.problems(recipe, catalogue) + _recipe_environment.problems(recipe, catalogue)
 
 
+def layer_problems(layers: list[dict[str, t.Any]], where: str, recipe: dict[str, t.Any], catalogue: Catalogue) -> list[str]:
+    """What is wrong with the variables of a user's layers over the image of a recipe, one sentence each; `where` names the list."""
+    return [problem.text for problem in _recipe_environment.layer_problems(layers, where, recipe, catalogue)]
+
+
 def missing(recipe: dict[str, t.Any], catalogue: Catalogue) -> list[Unknown]:
     """What a recipe of the right shape would have to declare.
 

@@ -4,12 +4,13 @@
 
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 
-"""Whether anything reads the `environment` of a recipe: vLLM of its version, a library below it, or what the recipe declares."""
+"""Whether anything reads the variables of a recipe and its layers: vLLM of its version, a library below it, or what the recipe declares."""
 
 from __future__ import annotations
 
 import typing as t
 
+from . import _overlay_layers
 from ._findings import did_you_mean
 from ._recipe_options import named
 from ._recipe_unknown import Problem, Unknown
@@ -51,29 +52,43 @@ def problems(recipe: dict[str, t.Any], catalogue: Catalogue) -> list[Problem]:
     for name in other:
         if name.startswith(_OWN):
             found.append(Problem(f"other_environment: {brief(name)} is vLLM's or its fork's; wanted it in fork_environment"))
-    for name in map(str, recipe["environment"]):
-        if not name.startswith(_OWN) and name not in other and not _is_known(name, recipe, catalogue):
-            found.append(_undeclared("other_environment", name, f"nothing is known to read it{_near(name)}", "something in the image does"))
-    return found + _own_problems(recipe, fork, catalogue)
-
-
-def _own_problems(recipe: dict[str, t.Any], fork: list[str], catalogue: Catalogue) -> list[Problem]:
     vllm = catalogue.fitting(recipe["vllm_version"])
-    if vllm is None:
-        return []
-    version = named(recipe, vllm)
-    found = [Problem(f"fork_environment: {version} knows {name}; take it out") for name in fork if name in vllm.environment]
-    for name in map(str, recipe["environment"]):
-        if name.startswith(_OWN) and name not in vllm.environment and name not in fork:
-            elsewhere = catalogue.others(lambda other, name=name: name in other.environment)  # type: ignore[misc]
-            near = elsewhere or suggestion(name, [*vllm.environment, *fork], 0.8)
-            reason, condition = f"{version} does not know it{near}", "only the image's fork of vLLM knows it"
-            found.append(_undeclared("fork_environment", name, reason, condition))
+    if vllm is not None:
+        known = [name for name in fork if name in vllm.environment]
+        found += [Problem(f"fork_environment: {named(recipe, vllm)} knows {name}; take it out") for name in known]
+    found += _unknown(recipe["environment"], "environment", recipe, catalogue)
+    return found + layer_problems(recipe.get("layers", []), "layers", recipe, catalogue)
+
+
+def layer_problems(layers: list[dict[str, t.Any]], where: str, recipe: dict[str, t.Any], catalogue: Catalogue) -> list[Problem]:
+    """Variables that layers bake into the image of a recipe, and that nothing is known to read; `where` names the list of layers."""
+    found: list[Problem] = []
+    # What is not written as a layer is named by `_overlay_layers`.
+    for number, layer in enumerate([] if _overlay_layers.problems(layers, where) else layers):
+        found += _unknown(layer.get("environment", {}), f"{where}[{number}].environment", recipe, catalogue)
     return found
 
 
-def _undeclared(declaration: str, name: str, reason: str, condition: str) -> Problem:
-    where = f"environment.{brief(name)}"
+def _unknown(names: t.Iterable[str], place: str, recipe: dict[str, t.Any], catalogue: Catalogue) -> list[Problem]:
+    """Which of the variables nothing is known to read and the recipe does not declare."""
+    fork, other = (list(map(str, recipe.get(key, []))) for key in ("fork_environment", "other_environment"))
+    vllm = catalogue.fitting(recipe["vllm_version"])
+    found = []
+    for name in map(str, names):
+        if not name.startswith(_OWN):
+            if name not in other and not _is_known(name, recipe, catalogue):
+                reason, condition = f"nothing is known to read it{_near(name)}", "something in the image does"
+                found.append(_undeclared("other_environment", name, place, reason, condition))
+        elif vllm is not None and name not in vllm.environment and name not in fork:
+            elsewhere = catalogue.others(lambda other, name=name: name in other.environment)  # type: ignore[misc]
+            near = elsewhere or suggestion(name, [*vllm.environment, *fork], 0.8)
+            reason, condition = f"{named(recipe, vllm)} does not know it{near}", "only the image's fork of vLLM knows it"
+            found.append(_undeclared("fork_environment", name, place, reason, condition))
+    return found
+
+
+def _undeclared(declaration: str, name: str, place: str, reason: str, condition: str) -> Problem:
+    where = f"{place}.{brief(name)}"
     text = f"{where}: {reason}; correct it, or, if {condition}, add {brief(name)} to {declaration}"
     return Problem(text, Unknown(declaration, name, None, where, reason))
 

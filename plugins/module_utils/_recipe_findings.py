@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import typing as t
 
+from . import _overlay_layers
 from ._findings import Finding, finding
 from ._vllm_options import Catalogue
 
@@ -51,7 +52,8 @@ def fork_only(recipe: dict[str, t.Any]) -> list[str]:
     for name, declared in values.items():
         value = _given(arguments, name)
         used += [f"{name}={value}"] if isinstance(declared, list) and str(value) in map(str, declared) else []
-    return used + [name for name in recipe.get("fork_environment", []) if name in recipe["environment"]]
+    variables = {*recipe["environment"], *_overlay_layers.variables(recipe.get("layers", []))}
+    return used + [name for name in recipe.get("fork_environment", []) if name in variables]
 
 
 def _given(arguments: dict[str, t.Any], name: str) -> t.Any:

@@ -13,9 +13,9 @@ import typing as t
 
 from . import _recipe_values
 from ._recipe_unknown import Problem, Unknown
-from ._recipe_values import brief, shown
-from ._recipe_words import suggestion
-from ._vllm_options import Catalogue, Spelling, Vllm
+from ._recipe_values import brief
+from ._recipe_words import shown, suggestion
+from ._vllm_options import Catalogue, Spelling, Vllm, takes_several
 
 # How much a word has to be like one that is meant, 0 to 1: options are long, and many begin alike.
 _ALIKE = 0.6
@@ -113,7 +113,8 @@ class _Check:
         if problem:
             yield Problem(f"{where}: {problem}")
             return
-        yield from self._choice(where, name, option.get("choices"), value)
+        for one in value if isinstance(value, list) and takes_several(option) else [value]:
+            yield from self._choice(where, name, option.get("choices"), one)
         keys = option.get("keys")
         if keys is None or not isinstance(value, dict):
             return

@@ -12,6 +12,9 @@ import json
 import re
 import typing as t
 
+from ._recipe_words import shown
+from ._vllm_options import takes_several
+
 _WHOLE = re.compile(r"\s*[+-]?[0-9]+\s*")
 _SIZE = re.compile(r"[0-9]+(\.[0-9]+)?[kmgtKMGT]")
 # vLLM reads this word as "not set" where an option may be unset.
@@ -35,13 +38,25 @@ def problem(option: dict[str, t.Any], value: t.Any) -> t.Optional[str]:
     kind = option.get("type", "text")
     if value is True:
         return None if option.get("nargs") == "?" else f"found true, wanted {_WORDS[kind]}, for the option takes a value"
-    if isinstance(value, list) and kind != "json" and option.get("nargs"):
-        return (
-            f"found a list, which would become one word of JSON; the option takes words one by one, and a recipe gives one: {_WORDS[kind]}"
-        )
+    if isinstance(value, list) and takes_several(option):
+        return _several_problem(option, value)
     if kind in ("json", "json-or-text"):
         return _json_problem(value, kind, "keys" in option)
     return None if _is(kind, value) else f"found {shown(value)}, wanted {_WORDS[kind]}"
+
+
+def _several_problem(option: dict[str, t.Any], values: list[t.Any]) -> t.Optional[str]:
+    kind = option.get("type", "text")
+    if not values:
+        return f"found an empty list, wanted in it {_WORDS[kind]}, once or more often"
+    one = {**option, "nargs": None}
+    for number, value in enumerate(values):
+        # vLLM would take such a word for the next option.
+        dash = isinstance(value, str) and value.startswith("-")
+        unsaid = value is None or value == "" or isinstance(value, bool)
+        if unsaid or dash or problem(one, value):
+            return f"found {shown(value)} as item {number} of the list, wanted {_WORDS[kind]}"
+    return None
 
 
 def count_problems(where: str, name: str, value: dict[str, t.Any]) -> t.Iterator[str]:
@@ -94,9 +109,3 @@ def _json_problem(value: t.Any, kind: str, keys: bool) -> t.Optional[str]:
 def brief(name: str) -> str:
     """A name that a user wrote, in a message: as it is, if that can be read."""
     return name if len(name) <= _LONGEST and name.isprintable() else shown(name)
-
-
-def shown(value: t.Any) -> str:
-    """A value in a message; the middle of a long one is left out."""
-    text = repr(value)
-    return text if len(text) <= _LONGEST else f"{text[:60]} ... {text[-20:]}"

@@ -48,8 +48,12 @@ def shown(value: t.Any) -> str:
 
 def step(path: str, key: t.Any) -> str:
     """The path of what is under `key`; a key that would make it unreadable is shown as a value."""
-    readable = isinstance(key, str) and 0 < len(key) <= _SHOWN and key.isprintable()
-    return ".".join(filter(None, [path, str(key)])) if readable else f"{path}[{shown(key)}]"
+    return ".".join(filter(None, [path, str(key)])) if readable(key) else f"{path}[{shown(key)}]"
+
+
+def readable(key: t.Any) -> bool:
+    """Whether a message can name a key as it is written."""
+    return isinstance(key, str) and 0 < len(key) <= _SHOWN and key.isprintable()
 
 
 def one_of(words: t.Sequence[str]) -> str:

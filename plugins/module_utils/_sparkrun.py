@@ -156,6 +156,8 @@ def convert(
         "container": _sparkrun_container.container(given["executor_config"], pattern["container"], report),
     }
     report.assumed("nccl", f"{recipe['nccl'].get('version')}, as in the recipes of this collection; sparkrun takes what is in the image")
+    vllm = catalogue.fitting(recipe["vllm_version"]) if catalogue is not None else None
+    arguments.update(_sparkrun_options.lists(options.several, vllm, report))
     parts.draft(arguments, report)
     _rest(given, report)
     if catalogue is not None:

@@ -19,6 +19,7 @@ import typing as t
 
 from ._recipe import RESERVED_ARGUMENTS
 from ._sparkrun_report import Report, SparkrunError, one_line
+from ._vllm_options import Vllm
 
 _SHORT = {
     "tp": "tensor-parallel-size",
@@ -73,10 +74,11 @@ class Given(t.NamedTuple):
 
 
 class Options(t.NamedTuple):
-    """`arguments` of a recipe, and what of the command has another place: `model`, `served_name`, `revision`, `port`, as texts."""
+    """`arguments` of a recipe; what has another place there (`model`, `served_name`, `revision`, `port`, as texts); what is for `lists`."""
 
     arguments: dict[str, t.Any]
     elsewhere: dict[str, str]
+    several: list[Given]
 
 
 def options(every: t.Iterable[Given], report: Report) -> Options:
@@ -85,6 +87,7 @@ def options(every: t.Iterable[Given], report: Report) -> Options:
     elsewhere: dict[str, str] = {}
     dotted: dict[str, dict[str, t.Any]] = {}
     sizes: list[t.Any] = []
+    several: list[Given] = []
     for given in every:
         key = given.key
         if not given.name:
@@ -101,9 +104,9 @@ def options(every: t.Iterable[Given], report: Report) -> Options:
             report.dropped(key, _DECIDED.get(given.name, "the roles decide it"))
         elif given.name == _SIZES[0]:
             sizes = [typed(value, key) for value in given.values]
-            report.mapped(key, f"arguments.{_SIZES[1]}", "an argument of a recipe has one value; here it is a key of a JSON argument")
+            report.mapped(key, f"arguments.{_SIZES[1]}", "which has a key for it; vLLM refuses both")
         elif len(given.values) > 1:
-            report.dropped(f"{key} {' '.join(given.values)}", "an argument of a recipe has one value; several go into a JSON argument")
+            several.append(given)
         elif given.values == [""]:
             report.dropped(key, "its value is empty, which is not the same as none")
         elif given.keys:
@@ -124,7 +127,20 @@ def options(every: t.Iterable[Given], report: Report) -> Options:
                 f"command: found --{_SIZES[0]} and --{_SIZES[1]} {one_line(config, 80)}, wanted one of them, or JSON without that key"
             )
         config[_SIZES[2]] = sizes
-    return Options(arguments, elsewhere)
+    return Options(arguments, elsewhere, several)
+
+
+def lists(several: t.Iterable[Given], vllm: t.Optional[Vllm], report: Report) -> dict[str, t.Any]:
+    """Those options with several values which vLLM takes so, as a recipe says them; what becomes of each goes into the report."""
+    arguments: dict[str, t.Any] = {}
+    for given in several:
+        if vllm is not None and vllm.takes_several(given.name) and not given.keys:
+            arguments[given.name] = [typed(value, given.key) for value in given.values]
+            report.kept(given.key, f"arguments.{given.name}", "")
+        else:
+            known = f"vLLM {vllm.version} takes one value of it" if vllm else "whether this version of vLLM takes several is not known"
+            report.dropped(f"{given.key} {' '.join(given.values)}", known)
+    return arguments
 
 
 def typed(text: str, where: str) -> t.Any:

@@ -31,6 +31,11 @@ class Spelling(t.NamedTuple):
     long: bool
 
 
+def takes_several(option: Option) -> bool:
+    """Whether an option takes one word or more, which a recipe gives in a list; a list for any other is one word of JSON."""
+    return option["kind"] == "value" and option.get("nargs") == "+" and option.get("type") != "json"
+
+
 class Vllm:
     """One version: `version`, `options` {name without dashes: option}, `environment` (names)."""
 
@@ -57,6 +62,11 @@ class Vllm:
         name, key = option.partition(".")[::2]
         spelling = self.find(name)
         return spelling is not None and (not key or key in (spelling.option.get("keys") or ()))
+
+    def takes_several(self, option: str) -> bool:
+        """`takes_several` of the option that is spelt so."""
+        spelling = self.find(option)
+        return spelling is not None and takes_several(spelling.option)
 
     def choices(self, option: str) -> t.Optional[list[str]]:
         """The values of an option, or of such a key; None where they are not listed."""

@@ -32,6 +32,8 @@ REFUSED: list[dict[str, Any]] = [
     {"compilation-config": "full"},
     {"compilation-config": {"cudagraph_mod": "FULL"}},
     {"tp": 2},
+    {"cudagraph-capture-sizes": [1, "two"]},
+    {"collect-detailed-traces": ["model", "al"]},
 ]
 TAKEN: list[dict[str, Any]] = [
     {"max-model-len": "25.6k"},
@@ -39,6 +41,9 @@ TAKEN: list[dict[str, Any]] = [
     {"no-enable-prefix-caching": True},
     {"hf-overrides": {"a": 1}},
     {"lora-modules": {"name": "a", "path": "b"}, "enable-lora": True},
+    {"lora-modules": ["a=b", {"name": "c", "path": "d"}], "enable-lora": True},
+    {"cudagraph-capture-sizes": [1, 2, 4]},
+    {"collect-detailed-traces": ["model", "worker"], "otlp-traces-endpoint": "http://127.0.0.1:4317"},
     {"compilation-config": {"cudagraph_mode": "FULL_AND_PIECEWISE", "custom_ops": ["all"]}},
     {"speculative-config": {"method": "deepseek_mtp", "num_speculative_tokens": 2}},
 ]
@@ -99,7 +104,8 @@ def test_the_parser_of_its_version_takes_the_command_line_of_each_rank(path: Pat
 
 def test_the_parser_and_the_check_agree() -> None:
     base = {"vllm_version": "0.21.0", "nodes": 1, "model": {"attention_heads": 8}, "environment": {}}
-    said = refusals("0.21.0", [["/models/x", *_launch.arguments_to_argv(arguments)] for arguments in (*REFUSED, *TAKEN)])
+    vllm = CATALOGUE.of("0.21.0")
+    said = refusals("0.21.0", [["/models/x", *_launch.arguments_to_argv(arguments, vllm)] for arguments in (*REFUSED, *TAKEN)])
     checked = [_recipe.override_problems({**base, "arguments": arguments}, vllm=CATALOGUE) for arguments in (*REFUSED, *TAKEN)]
     assert (
         [bool(refusal) for refusal in said] == [bool(problems) for problems in checked] == [True] * len(REFUSED) + [False] * len(TAKEN)

@@ -123,11 +123,31 @@ def test_secrets_are_marked() -> None:
     assert role_options()["serve_api_key"]["no_log"] is True
 
 
+@pytest.mark.parametrize(("port", "text"), [(70000, "a port from 1 to 65535"), ("-5", "a port from 1 to 65535"), (25000, "ports.master")])
+def test_a_port_that_the_api_can_not_have_is_named(port: Any, text: str) -> None:
+    found = find({"serve_api_port": port})
+    assert [(item["id"], item["host"]) for item in found] == [("inventory.port", "ada"), ("inventory.port", "bob")]
+    assert text in found[0]["found"]
+
+
+@pytest.mark.parametrize("port", [0, "0", "", 8001])
+def test_a_port_that_the_api_can_have_is_not(port: Any) -> None:
+    assert [item for item in find({"serve_api_port": port}) if item["id"] == "inventory.port"] == []
+
+
 def test_a_layer_that_is_none_is_named_on_each_host() -> None:
     found = find({"image_layers": [{"copy": "patch.py", "target": "/opt/patch.py"}]})
     assert [(item["id"], item["host"]) for item in found] == [("inventory.layers", "ada"), ("inventory.layers", "bob")]
     assert "image_layers[0]" in found[0]["found"]
     assert find({"image_layers": [{"run": ["true"]}]}) == []
+
+
+def test_a_variable_of_a_layer_that_nothing_reads_is_named() -> None:
+    layers = {"image_layers": [{"environment": {"NCLL_DEBUG": "INFO"}}]}
+    found = find(layers)
+    assert [(item["id"], item["host"]) for item in found] == [("inventory.layers", "ada"), ("inventory.layers", "bob")]
+    assert "image_layers[0].environment.NCLL_DEBUG" in found[0]["found"] and "NCCL_DEBUG" in found[0]["found"]
+    assert find({**layers, "serve_extra_declared": {"other_environment": ["NCLL_DEBUG"]}}) == []
 
 
 def told(variables: Any = None, **change: Any) -> list[tuple[str, str]]:

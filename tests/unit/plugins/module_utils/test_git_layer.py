@@ -113,14 +113,14 @@ def test_what_git_says_is_shown_without_secrets(said: str, shown: str) -> None:
 @pytest.mark.parametrize("revision", ["main", "v1.0", COMMIT[:39], COMMIT.upper(), f"{COMMIT}\n", "HEAD", "--all", 123, None, ""])
 def test_only_the_whole_id_of_a_commit_is_a_revision(revision: t.Any) -> None:
     (text,) = _overlay_layers.problems([{**LAYER, "revision": revision}], "image_layers")
-    assert text.startswith(f"image_layers[0].revision: found {revision!r}, wanted the 40 hex digits of a commit's id")
+    assert text.startswith(f"image_layers[0].revision: found {_git_layer.shown(revision)}, wanted the 40 hex digits of a commit's id")
     assert "git rev-parse" in text
 
 
 @pytest.mark.parametrize("path", ["", "/abs", "../up", "a/../b", "a//b", "./a", "a/", ".", "..", "a\0b", 3, None])
 def test_path_that_does_not_stay_inside_is_refused(path: t.Any) -> None:
     (text,) = _overlay_layers.problems([{**LAYER, "folder": path}], "layers")
-    assert text.startswith(f"layers[0].folder: found {path!r}, wanted")
+    assert text.startswith(f"layers[0].folder: found {_git_layer.shown(path)}, wanted")
     (text,) = _overlay_layers.problems([{**LAYER, "files": ["a.py", path]}], "layers")
     assert text.startswith(f"layers[0].files[1]: found {path!r}, wanted the path of a file in folder")
 

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from ansible_collections.dgx_spark.vllm.plugins.module_utils import _launch
+from ansible_collections.dgx_spark.vllm.plugins.plugin_utils._vllm_files import CATALOGUE
 
 RECIPE = yaml.safe_load((Path(__file__).parents[4] / "recipes" / "dsv4-flash-b12x-1m.yml").read_text())
 IMAGE = {"reference": "dgx-spark/vllm:0123456789abcdef", "key": "0123456789abcdef"}
@@ -50,7 +51,13 @@ def node(rank: int) -> dict[str, Any]:
     }
 
 
-PLAN: dict[str, Any] = {"topology": "pair", "master_addr": "192.168.100.11", "hash": "plan", "nodes": {"ada": node(0), "bob": node(1)}}
+def plan(*names: str) -> dict[str, Any]:
+    """A plan with a rank for each name, in that order."""
+    nodes = {name: node(rank) for rank, name in enumerate(names)}
+    return {"topology": "pair" if len(names) == 2 else "switch", "master_addr": "192.168.100.11", "hash": "plan", "nodes": nodes}
+
+
+PLAN = plan("ada", "bob")
 
 
 def render(host: str = "ada", recipe: Any = RECIPE, plan: Optional[dict] = None, **parts: Any) -> dict[str, Any]:
@@ -149,6 +156,30 @@ def test_an_extra_argument_replaces_the_recipes_on_every_rank() -> None:
     assert rendered["argv_common"].count("--max-model-len") == 1
     assert rendered["launch"]["max_model_len"] == 262144
     assert rendered["hash"] != render("bob")["hash"]
+
+
+def test_an_option_that_takes_several_words_gets_them_one_by_one() -> None:
+    lists = {"cudagraph-capture-sizes": [1, 2, 4], "allowed-origins": ["*"], "lora-modules": ["a=b", {"name": "c"}]}
+    words = " ".join(render(extra_arguments=lists, vllm=CATALOGUE)["argv_common"])
+    assert ' --cudagraph-capture-sizes 1 2 4 --allowed-origins ["*"] --lora-modules a=b {"name":"c"} --nnodes ' in words
+
+
+@pytest.mark.parametrize("port", [0, -5, 70000, "eighty", "٣", None])
+def test_a_port_that_is_none_is_refused(port: Any) -> None:
+    with pytest.raises(_launch.LaunchError, match=f"serve_api_port: found {port}, wanted a port from 1 to 65535"):
+        render(api={**API, "port": port})
+
+
+def test_a_port_at_which_the_ranks_meet_is_refused_for_the_api() -> None:
+    with pytest.raises(_launch.LaunchError, match=r"serve_api_port: found 25000, which is ports\.master of recipe dsv4"):
+        render(api={**API, "port": "25000"})
+
+
+@pytest.mark.parametrize("target", ["/", "/opt", "/opt/dgx-spark", "/opt/dgx-spark/nccl"])
+def test_a_model_in_the_place_of_the_images_nccl_is_refused(target: str) -> None:
+    model = {**MODEL, "mounts": [{"source": target, "target": target, "read_only": True}]}
+    with pytest.raises(_launch.LaunchError, match=f"mounted at {target}, which hides the image's NCCL, /opt/dgx-spark/nccl/libnccl.so.2"):
+        render(model=model)
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,8 @@ def test_each_kind_of_layer_is_taken() -> None:
         ("x", "layers[0]: found 'x', wanted one of file (with target), environment, run, git (with revision, target)"),
         ({}, "layers[0]: found nothing, wanted one of"),
         ({"copy": "a"}, "layers[0]: found copy, wanted one of"),
+        ({"\x1f": None, "": 1, 2: 3}, "layers[0]: found '\\x1f', '', 2, wanted one of"),
+        (dict.fromkeys("abcdefghijk"), "layers[0]: found a, b, c, d, e, f, g, h, wanted one of"),
         ({**FILE, "run": ["true"]}, "layers[0]: found file, target, run, wanted one of"),
         ({**FILE, "owner": "root"}, "layers[0].owner is not known beside file; known here: file, target, mode"),
         ({**FILE, "file": 3}, "layers[0].file: found 3, wanted the path"),

@@ -189,7 +189,7 @@ def test_every_key_may_be_there(recipe: dict[str, Any]) -> None:
 
 
 def test_text_inside_of_json_may_have_lines() -> None:
-    assert _recipe.problems(replaced(SOUND, ("arguments", "reasoning-config"), {"end": "\n\t</think>", "n": [None, False, ""]}), NAME) == []
+    assert _recipe.problems(replaced(SOUND, ("arguments", "reasoning-config"), {"end": "\n\t</think>", "n": [None, False, 0]}), NAME) == []
 
 
 def test_messages_name_the_file_as_the_caller_does() -> None:

@@ -63,6 +63,18 @@ def test_what_only_the_image_reads_is_declared() -> None:
     assert "did you mean VLLM_USE_B12X_MOE?" in problem
 
 
+def test_what_is_no_layer_is_not_looked_into() -> None:
+    assert problems(layers=[{"environment": ["A"]}, "text"]) == [] and problems(layers=3) == []
+
+
+def test_a_variable_that_a_layer_bakes_in_is_held_to_the_same() -> None:
+    layers = [{"run": ["true"]}, {"environment": {"NCLL_DEBUG": "INFO", "VLLM_USE_B12X_MOE": "1", "PATH": "/opt/bin:/bin"}}]
+    misspelt, undeclared = problems(layers=layers)
+    assert misspelt.startswith("layers[1].environment.NCLL_DEBUG: ") and "did you mean NCCL_DEBUG?" in misspelt
+    assert undeclared.startswith("layers[1].environment.VLLM_USE_B12X_MOE: ") and "to fork_environment" in undeclared
+    assert problems(layers=layers, other_environment=["NCLL_DEBUG"], fork_environment=["VLLM_USE_B12X_MOE"]) == []
+
+
 @pytest.mark.parametrize(
     ("declared", "text"),
     [

@@ -44,6 +44,11 @@ def test_what_only_the_fork_knows_is_told_as_far_as_it_is_used(
     assert all(f"does not know: {', '.join(only)}" in item["found"] and "us/image:1" in item["wanted"] for item in found)
 
 
+def test_a_variable_that_a_layer_bakes_in_is_used() -> None:
+    (found,) = _recipe_findings.findings(recipe({}, layers=[{"run": ["true"]}, {"environment": {"VLLM_USE_B12X_MOE": "1"}}]), CATALOGUE)
+    assert found["id"] == "recipe.fork-only" and "VLLM_USE_B12X_MOE" in found["found"]
+
+
 @pytest.mark.parametrize("version", ["0.20.0", "0.34.1", "v20260613.dev297+ga93b9098b"])
 def test_a_version_without_data_is_told_with_those_that_have_some(version: str) -> None:
     (found,) = _recipe_findings.findings(recipe({}, vllm_version=version), CATALOGUE)

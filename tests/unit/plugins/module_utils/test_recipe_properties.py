@@ -16,19 +16,22 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.dgx_spark.vllm.plugins.filter.launch_files import launch_files
 from ansible_collections.dgx_spark.vllm.plugins.lookup import recipe as recipes
 from ansible_collections.dgx_spark.vllm.plugins.module_utils import _launch, _recipe
 from ansible_collections.dgx_spark.vllm.plugins.plugin_utils._vllm_files import CATALOGUE
 from tests.unit.plugins.fixtures import recipes as given_recipes
-from tests.unit.plugins.module_utils.test_launch import API, CACHES, IMAGE, MODEL, PLAN
+from tests.unit.plugins.module_utils.test_launch import API, CACHES, IMAGE, MODEL, plan
 
 MANY = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 
 
 def rendered(recipe: dict[str, Any]) -> list[dict[str, Any]]:
-    """What each node of a plan for as many nodes as the recipe wants would run; empty if the plan does not take the recipe."""
+    """What each node of a plan for as many nodes as the recipe wants would run; empty if that is more than a plan has, 16."""
+    made = plan(*(f"node{rank}" for rank in range(min(recipe["nodes"], 16))))
+    api = {**API, "port": recipe["ports"]["api"]}
     try:
-        return [_launch.render(recipe, PLAN, host, image=IMAGE, model=MODEL, caches=CACHES, api=API) for host in PLAN["nodes"]]
+        return [_launch.render(recipe, made, host, image=IMAGE, model=MODEL, caches=CACHES, api=api) for host in made["nodes"]]
     except _launch.LaunchError as error:
         assert str(error)
         return []
@@ -43,6 +46,9 @@ def check_rendered(launches: list[dict[str, Any]]) -> None:
         assert shlex.split(shlex.join(words)) == words
         static = launch["static_env"].encode().decode().splitlines()
         assert dict(line.split("=", 1) for line in static) == launch["env"]
+        files = launch_files(launch, f"node{launch['launch']['rank']}", {})
+        (service,) = yaml.safe_load(files["compose.yaml"])["services"].values()
+        assert service["image"] == launch["launch"]["image"] and launch["launch"]["model"] in files["docker-run.sh"]
 
 
 def check_problems(problems: list[str], start: str) -> None:

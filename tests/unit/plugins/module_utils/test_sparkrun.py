@@ -63,7 +63,9 @@ def test_the_command_becomes_arguments() -> None:
         "seed": -1,
         "enforce-eager": True,
         "no-enable-prefix-caching": True,
+        "collect-detailed-traces": ["model", "worker"],
     }
+    assert told(report, "command: --collect-detailed-traces") == [("kept", "arguments.collect-detailed-traces")]
     assert recipe["model"] == {"repo": "example/Big-MoE", "revision": "0123456789abcdef", "served_name": "big-moe", "attention_heads": 64}
     assert recipe["ports"] == {"api": 9000, "master": 25000}
     assert told(report, "distributed-executor-backend") == [("mapped", "arguments.distributed-executor-backend")]

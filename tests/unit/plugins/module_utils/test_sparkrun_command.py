@@ -141,7 +141,7 @@ def test_words_become_arguments_as_vllm_takes_them(words: list[str], arguments: 
 
 def test_what_is_said_elsewhere_is_no_argument() -> None:
     given, report = options("m", "stray", "--port", "8000", "--revision=abc", "--served-model-name", "one", "two")
-    assert given == _sparkrun_options.Options({}, {"model": "m", "port": "8000", "revision": "abc", "served_name": "one"})
+    assert given == _sparkrun_options.Options({}, {"model": "m", "port": "8000", "revision": "abc", "served_name": "one"}, [])
     assert [(entry["what"], entry["key"]) for entry in report] == [
         ("unknown", "command: stray"),
         ("dropped", "command: --served-model-name two"),

@@ -1,0 +1,99 @@
+# Copyright: (c) 2026, The dgx_spark.vllm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a recipe says twice, or against what the roles do, is named before anything is on the nodes."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from ansible_collections.dgx_spark.vllm.plugins.module_utils import _recipe
+from tests.unit.plugins.fixtures import recipes as given_recipes
+
+SOUND = given_recipes.shipped(given_recipes.FILES[0])
+NAME = SOUND["name"]
+
+
+def with_arguments(change: dict[str, Any]) -> dict[str, Any]:
+    return _recipe.override(SOUND, change)
+
+
+def said(recipe: dict[str, Any]) -> list[str]:
+    return _recipe.problems(recipe, NAME)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"distributed-executor-backend": "ray"}, "arguments.distributed-executor-backend: found 'ray', wanted mp"),
+        ({"distributed-executor-backend": "uni"}, "arguments.distributed-executor-backend: found 'uni', wanted mp"),
+        ({"gpu-memory-utilization": 1.5}, "arguments.gpu-memory-utilization: found 1.5, wanted a share of the memory"),
+        ({"gpu-memory-utilization": 0}, "arguments.gpu-memory-utilization: found 0, wanted a share of the memory"),
+        ({"max-num-seqs": -1}, "arguments.max-num-seqs: found -1, wanted a whole number from 1 on"),
+        ({"block-size": 0}, "arguments.block-size: found 0, wanted a whole number from 1 on"),
+        ({"tool-call-parser": None}, "arguments.enable-auto-tool-choice: found no tool-call-parser beside it"),
+        ({"reasoning-parser": "qwen3"}, "arguments.reasoning-config.reasoning_parser: found 'deepseek_v4', wanted 'qwen3'"),
+        ({"reasoning-config": {"reasoning_start_str": ""}}, "arguments.reasoning-config.reasoning_start_str: found ''"),
+        ({"override-generation-config": {"stop": ["a", {"b": ""}]}}, "arguments.override-generation-config.stop[1].b: found ''"),
+        ({"data-parallel-rpc-port": 25000}, "arguments.data-parallel-rpc-port: found 25000, which is ports.master too"),
+        ({"data-parallel-rpc-port": 8000}, "arguments.data-parallel-rpc-port: found 8000, which is ports.api too"),
+        (
+            {"prefill-context-parallel-size": 2},
+            "data-parallel-size x prefill-context-parallel-size is 4",
+        ),
+    ],
+)
+def test_arguments_that_contradict_something_are_named_in_a_recipe_and_in_an_override(change: dict[str, Any], text: str) -> None:
+    changed = with_arguments(change)
+    (problem,) = said(changed)
+    assert text in problem and problem.isprintable()
+    (problem,) = _recipe.override_problems(changed)
+    assert text in problem
+
+
+@pytest.mark.parametrize(
+    ("environment", "text"),
+    [
+        ({"NCCL_DEBUG": None}, "environment.NCCL_DEBUG: found nothing, wanted INFO"),
+        ({"NCCL_DEBUG": "WARN"}, "environment.NCCL_DEBUG: found 'WARN', wanted INFO"),
+        ({"NCCL_DEBUG": "VERSION"}, "environment.NCCL_DEBUG: found 'VERSION', wanted INFO"),
+        ({"NCCL_DEBUG_FILE": "/tmp/nccl.%h"}, "environment.NCCL_DEBUG_FILE: found a file in the container"),
+        ({"NCCL_DEBUG_SUBSYS": "NET,GRAPH"}, "environment.NCCL_DEBUG_SUBSYS: found 'NET,GRAPH', wanted INIT among them"),
+        ({"NCCL_DEBUG_SUBSYS": "^INIT"}, "environment.NCCL_DEBUG_SUBSYS: found '^INIT', wanted INIT among them"),
+    ],
+)
+def test_a_rank_that_would_not_prove_its_nccl_is_refused(environment: dict[str, Any], text: str) -> None:
+    (problem,) = _recipe.override_problems(_recipe.override(SOUND, None, environment))
+    assert problem.startswith(text)
+    on_cpu = given_recipes.shipped(given_recipes.FILES[1])
+    assert _recipe.override_problems(_recipe.override(on_cpu, None, environment)) == []
+
+
+@pytest.mark.parametrize("environment", [{"NCCL_DEBUG": "TRACE"}, {"NCCL_DEBUG": "info"}, {"NCCL_DEBUG_SUBSYS": "init, NET"}])
+def test_a_rank_that_says_more_is_not(environment: dict[str, Any]) -> None:
+    assert _recipe.override_problems(_recipe.override(SOUND, None, environment)) == []
+
+
+def test_an_image_is_pinned_in_one_place() -> None:
+    image = {**SOUND["image"], "name": f"a/b@sha256:{'1' * 64}"}
+    assert said({**SOUND, "image": image}) == []
+    (problem,) = said({**SOUND, "image": {**image, "digest": f"sha256:{'2' * 64}"}})
+    assert "image.name: found 'a/b@sha256:1" in problem and "wanted the digest in one of them" in problem
+
+
+@pytest.mark.parametrize("devices", [[], ["/dev/fuse"], ["/dev/infinibandit"]])
+def test_ranks_on_gpus_get_the_rdma_devices(devices: list[str]) -> None:
+    changed = copy.deepcopy(SOUND)
+    changed["container"]["devices"] = devices
+    (problem,) = said(changed)
+    assert "container.devices: found " in problem and "wanted /dev/infiniband among them" in problem
+
+
+@pytest.mark.parametrize("device", ["/dev/infiniband:/dev/infiniband:rwm", "/dev/infiniband/uverbs0", "/dev"])
+def test_rdma_devices_may_be_given_in_other_ways(device: str) -> None:
+    changed = copy.deepcopy(SOUND)
+    changed["container"]["devices"] = [device]
+    assert said(changed) == []
