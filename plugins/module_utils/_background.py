@@ -21,6 +21,7 @@ import tempfile
 import time
 import typing as t
 
+from . import _ports
 from ._tool import NOT_FOUND, TIMED_OUT
 
 Words = t.Sequence[str]
@@ -187,15 +188,10 @@ def _ended(folder: str, seconds: float) -> bool:
 
 def _wait_for_ports(folder: str, ports: t.Collection[int]) -> None:
     deadline = time.monotonic() + LISTEN_SECONDS
-    while ports and not set(ports) <= listening() and not _ended(folder, _PAUSE) and time.monotonic() < deadline:
+    while ports and not _listened(ports) and not _ended(folder, _PAUSE) and time.monotonic() < deadline:
         pass
 
 
-def listening(tables: t.Sequence[str] = ("/proc/net/tcp", "/proc/net/tcp6")) -> set[int]:
-    """The TCP ports on which something listens (state 0A in the kernel's tables)."""
-    found = set()
-    for table in tables:
-        with contextlib.suppress(FileNotFoundError), open(table, encoding="ascii") as file:
-            fields = [line.split() for line in file]
-            found |= {int(each[1].rsplit(":", 1)[1], 16) for each in fields if len(each) > 3 and each[3] == "0A"}
-    return found
+def _listened(ports: t.Collection[int]) -> bool:
+    """Whether something listens on all of them."""
+    return set(ports) <= {listener.port for listener in _ports.listeners()}

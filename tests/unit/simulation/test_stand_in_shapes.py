@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import argparse
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from ansible_collections.dgx_spark.vllm.plugins.module_utils import _launch
+from ansible_collections.dgx_spark.vllm.plugins.plugin_utils._vllm_files import CATALOGUE
 from simulation import cluster, images
 from simulation.access import HERE
 from simulation.stand_in.vllm_stand_in import shape
@@ -19,6 +23,7 @@ from simulation.stand_in.vllm_stand_in.network import Fatal
 from simulation.stand_in.vllm_stand_in.options import parse
 from simulation.stand_in.vllm_stand_in.serve import check_arguments
 
+ROOT = Path(__file__).parents[3]
 DOCKERFILE = (HERE / "stand_in" / "Dockerfile").read_text()
 
 
@@ -77,6 +82,27 @@ def test_a_type_of_kv_cache_is_known_to_the_fork_that_has_it(played: str, capsys
         with pytest.raises(SystemExit):
             arguments("--kv-cache-dtype", "nvfp4_ds_mla")
         assert "argument --kv-cache-dtype: invalid choice: 'nvfp4_ds_mla'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "recipes").glob("*.yml")), ids=lambda path: path.stem)
+def test_the_image_of_a_recipe_plays_its_version_of_vllm(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = yaml.safe_load(path.read_text())
+    (name,) = (name for name, image in images.PLAYED.items() if image == recipe["image"]["name"])
+    monkeypatch.setenv("STAND_IN_SHAPE", name)
+    assert shape.played().version == recipe["vllm_version"]
+    fitting = CATALOGUE.fitting(recipe["vllm_version"])
+    assert fitting is not None and shape.played().upstream == fitting.version
+    check_arguments(arguments(*_launch.arguments_to_argv(recipe["arguments"], fitting)))
+    assert unknown(recipe["environment"]) == []
+
+
+def test_an_option_of_a_later_release_is_known_to_the_image_that_has_it(played: str, capsys: pytest.CaptureFixture[str]) -> None:
+    if played == "hazyumps":
+        assert arguments("--jit-monitor-mode", "warn").jit_monitor_mode == "warn"
+    else:
+        with pytest.raises(SystemExit):
+            arguments("--jit-monitor-mode", "warn")
+        assert "unrecognized arguments: --jit-monitor-mode warn" in capsys.readouterr().err
 
 
 def test_what_the_write_ups_pass_is_accepted_by_every_image(played: str) -> None:

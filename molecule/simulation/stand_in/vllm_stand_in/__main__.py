@@ -11,10 +11,11 @@ import sys
 import threading
 from typing import Any
 
-from . import VERSION, log
+from . import log
 from .network import Fatal
 from .options import USAGE, parse
 from .serve import EngineFailed, prepare, work
+from .shape import played
 
 WORKER_FAILED = "Exception: WorkerProc initialization failed due to an exception in a background process. See stack trace for root cause."
 ENGINE_FAILED = "RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {'EngineCore': 1}"
@@ -33,7 +34,7 @@ def stop_after_a_while(*_: Any) -> None:
 def main(words: list[str]) -> int:
     """The exit status."""
     if words[:1] in (["--version"], ["-v"]):
-        log.raw(VERSION)
+        log.raw(played().version)
         return 0
     if words[:1] != ["serve"]:
         print(USAGE, file=sys.stderr)

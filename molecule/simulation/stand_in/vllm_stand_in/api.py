@@ -17,10 +17,11 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Optional
 
-from . import VERSION, clock, log, reasoning
+from . import clock, log, reasoning
 from .engine import EngineDead, Head
 from .metrics import Metrics
 from .network import Fatal
+from .shape import played
 
 WORDS = [
     "The",
@@ -95,7 +96,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.path in ("/health", "/ping"):
             self.answer(503 if self.server.engine.dead else 200, b"", "text/plain")
         elif self.path == "/version":
-            self.json(200, {"version": VERSION})
+            self.json(200, {"version": played().version})
         elif self.path == "/metrics":
             self.answer(200, self.server.metrics.text().encode(), "text/plain; version=0.0.4; charset=utf-8")
         elif self.admitted() and self.path == "/v1/models":

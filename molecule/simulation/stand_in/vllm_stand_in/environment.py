@@ -1,25 +1,20 @@
 # Copyright: (c) 2026, The dgx_spark.vllm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Variables named VLLM_*: those that vLLM 0.21.0 and the played fork know, and what is said of any other."""
+"""Variables named VLLM_*: those that the played vLLM and its fork know, and what is said of any other."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
 
 from . import log
 from .network import Fatal
 from .shape import played
 
-# recipes/vllm/0.21.0.json: a link to it in the repository, a copy in the image.
-KNOWN = Path(__file__).with_name("vllm-0.21.0.json")
-
 
 def unknown(environ: Mapping[str, str]) -> list[str]:
     """Names of this environment that nothing in vLLM reads."""
-    known, fork = json.loads(KNOWN.read_text())["environment"], played().environment
+    known, fork = played().release()["environment"], played().environment
     return sorted(name for name in environ if name.startswith("VLLM_") and name not in known and not fork.fullmatch(name))
 
 

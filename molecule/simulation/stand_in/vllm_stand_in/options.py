@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The dgx_spark.vllm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command line of `vllm serve`, made from a list of the real parser's options (vllm-0.21.0.json)."""
+"""The command line of `vllm serve`, made from a list of the real parser's options."""
 
 from __future__ import annotations
 
@@ -9,13 +9,10 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 from .shape import played
 
-# recipes/vllm/0.21.0.json: a link to it in the repository, a copy in the image.
-OPTIONS = Path(__file__).with_name("vllm-0.21.0.json")
 DEFAULTS: dict[str, Any] = {
     "api_key": None,
     "block_size": 16,
@@ -103,7 +100,7 @@ def make_parser() -> argparse.ArgumentParser:
     """As `vllm serve`: the same options, the same refusals, exit status 2."""
     parser = argparse.ArgumentParser(prog="vllm serve", usage="vllm serve [model_tag] [options]")
     parser.add_argument("model_tag", nargs="?", default=argparse.SUPPRESS)
-    for name, option in json.loads(OPTIONS.read_text())["options"].items():
+    for name, option in played().release()["options"].items():
         if name == "kv-cache-dtype":
             option["choices"] = sorted([*option["choices"], *played().kv_cache_dtypes])
         add_option(parser, name, option)

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
-from . import VERSION, caches, clock, environment, gloo, log, model, nccl, nccl_library
+from . import caches, clock, environment, gloo, log, model, nccl, nccl_library
 from .api import Server
 from .engine import Head, report_waiting, ringbuffer_interval, serve_as_worker, wedges
 from .metrics import Metrics
@@ -46,7 +46,7 @@ def prepare(options: argparse.Namespace, given: dict[str, Any]) -> Prepared:
     front = log.MAIN if options.headless else log.API
     check_arguments(options)
     if not options.headless:
-        log.line(front, "api_utils.py:273", f"vLLM API server version {VERSION}")
+        log.line(front, "api_utils.py:273", f"vLLM API server version {played().version}")
     log.line(front, "api_utils.py:273", f"non-default args: {non_default(given)}")
     environment.check(os.environ, front, options.fail_on_environ_validation)
     api = None if options.headless else Server(options)
@@ -57,7 +57,7 @@ def announce(options: argparse.Namespace, host_ip: str) -> None:
     """The line by which one sees which addresses this rank goes by."""
     if options.headless:
         place = f"head node address {options.master_addr}:{options.master_port} for torch.distributed process group."
-        log.line(log.MAIN, "serve.py:186", f"Launching vLLM (v{VERSION}) headless multiproc executor, with {place}")
+        log.line(log.MAIN, "serve.py:186", f"Launching vLLM (v{played().version}) headless multiproc executor, with {place}")
     else:
         ranks = f"node_rank={options.node_rank}, node_rank_within_dp=0, master_addr={options.master_addr}"
         sizes = f"world_size={options.nnodes}, local_world_size=1"
@@ -113,7 +113,7 @@ def check_arguments(options: argparse.Namespace) -> None:
         raise Fatal(f"AssertionError: world_size={world_size} must be divisible by nnodes={options.nnodes}.")
     if options.nnodes > 1 and options.node_rank >= options.nnodes:
         raise Fatal(f"AssertionError: node_rank={options.node_rank} must be less than nnodes={options.nnodes}.")
-    method, methods = (options.speculative_config or {}).get("method"), (*model.METHODS, *played().methods)
+    method, methods = (options.speculative_config or {}).get("method"), [*model.METHODS, *played().more_methods(model.METHODS)]
     if method is not None and method not in methods:
         listed = ", ".join(repr(name) for name in methods[:-1]) + f" or {methods[-1]!r}"
         shown = f"[type=literal_error, input_value={method!r}, input_type=str]"
