@@ -20,6 +20,7 @@ from tests.acceptance.harness import ROOT, Playbooks
 
 pytestmark = pytest.mark.long
 # The nodes reach no repository of packages; the wheel on the controller has the same NCCL.
+STARTED = "ExecMainStartTimestampMonotonic"
 OFFLINE = ("-e", "image_nccl_source=wheel")
 
 
@@ -122,6 +123,10 @@ def test_four_nodes_serve_with_expert_parallelism_from_a_flat_folder(
         ranks = {host: json.loads(node.file(f"/etc/dgx-spark/{name}/launch.json").content_string) for host, node in all_nodes.items()}
         assert [ranks[host]["rank"] for host in sorted(ranks)] == [0, 1, 2, 3]
         assert len({ranks[host]["hash"] for host in ranks}) == 1
+        # In microseconds of one clock: the nodes are containers of one machine.
+        asked = f"systemctl show --property {STARTED} --value vllm@{name}"
+        started = {host: int(node.check_output(asked)) for host, node in all_nodes.items()}
+        assert all(started[host] < started["spark1"] for host in ("spark2", "spark3", "spark4")), started
         for host, node in all_nodes.items():
             command = json.loads(node.check_output(f"docker inspect --format '{{{{json .Args}}}}' vllm-{name}"))
             assert "--enable-expert-parallel" in command and "/models/DeepSeek-V4-Flash" in command
