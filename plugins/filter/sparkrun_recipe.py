@@ -14,6 +14,7 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.dgx_spark.vllm.plugins.lookup import recipe as recipes
 from ansible_collections.dgx_spark.vllm.plugins.module_utils import _sparkrun, _sparkrun_report
+from ansible_collections.dgx_spark.vllm.plugins.plugin_utils import _recipe_file
 from ansible_collections.dgx_spark.vllm.plugins.plugin_utils._vllm_files import CATALOGUE
 
 # For what sparkrun does not say: NCCL, the container's limits, ports and timeouts are those of this recipe.
@@ -58,13 +59,13 @@ _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.whole)
 
 def _parsed(path: str) -> t.Any:
     try:
-        with open(path, encoding="utf-8") as file:
-            # A SafeLoader, which makes nothing but plain values.
-            return yaml.load(file, Loader=_Loader)
-    except OSError as error:
-        raise _sparkrun_report.SparkrunError(f"the file cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise _sparkrun_report.SparkrunError(f"found bytes that are not UTF-8, wanted YAML ({error.reason} at {error.start})") from error
+        # A SafeLoader, which makes nothing but plain values.
+        loader = _Loader(_recipe_file.text(path))
+        node = loader.get_single_node()
+        _recipe_file.bounded(node)
+        return loader.construct_document(node) if node else None
+    except _recipe_file.FileError as error:
+        raise _sparkrun_report.SparkrunError(str(error)) from error
     # The parser of YAML lets pass what the types of its tags make of a value: a date with 13 months, or a number with too many digits.
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise _sparkrun_report.SparkrunError(f"the file is not YAML: {_sparkrun_report.one_line(error)}") from error

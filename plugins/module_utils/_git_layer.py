@@ -112,5 +112,5 @@ def _is_inside(path: t.Any) -> bool:
         and posixpath.normpath(path) == path
         and path not in ("", ".", "..")
         and not path.startswith(("/", "../"))
-        and "\0" not in path
+        and _recipe_words.line(path)
     )

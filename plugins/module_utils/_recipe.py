@@ -37,11 +37,18 @@ RESERVED_ARGUMENTS = (
     "revision",
     "api-key",
     "hf-token",
+    # The model is where the role model has found it, and what is asked is asked by plain HTTP at the port.
+    *("model", "config", "download-dir", "uds", "root-path", "ssl-keyfile", "ssl-certfile", "ssl-ca-certs", "ssl-cert-reqs"),
+    *("data-parallel-rank", "data-parallel-start-rank", "data-parallel-address", "data-parallel-size-local"),
+    *("data-parallel-hybrid-lb", "data-parallel-external-lb"),
 )
 # vLLM has one rank for each part of all of these (config/parallel.py).
 _PARALLEL = ("tensor-parallel-size", "pipeline-parallel-size", "data-parallel-size", "prefill-context-parallel-size")
 _RESERVED_ENVIRONMENT = re.compile(
     r"^(VLLM_HOST_IP|HOST_IP|VLLM_PORT|VLLM_API_KEY|LD_PRELOAD|VLLM_NCCL_SO_PATH|HF_HOME|HF_HUB_CACHE|HF_TOKEN|HUGGING_FACE_HUB_TOKEN"
+    # The role caches: shared between images or nodes, kernels give garbage.
+    r"|VLLM_CACHE_ROOT|TRITON_CACHE_DIR|TORCHINDUCTOR_CACHE_DIR|FLASHINFER_WORKSPACE_BASE|TILELANG_CACHE_DIR|CUTE_DSL_CACHE_DIR"
+    r"|FLASH_ATTENTION_CUTE_DSL_CACHE_(DIR|ENABLED)|DG_JIT_CACHE_DIR|QUACK_CACHE_DIR|CUDA_CACHE_PATH|B12X_COMPILE_CACHE_DIR"
     r"|NODE_RANK|MASTER_ADDR|HEADLESS|NCCL_(NET|CROSS_NIC|SOCKET_FAMILY|IB_DISABLE|IB_HCA|IB_GID_INDEX|IB_ADDR_.*|IB_SUBNET_.*|IB_ROCE_VERSION_NUM)"
     r"|(NCCL|GLOO|TP)_SOCKET_IFNAME|MN_IF_NAME|OMPI_MCA_btl_tcp_if_include)$"
 )
@@ -76,7 +83,7 @@ def override(
     changed: dict[str, t.Any] = {}
     for option, value in (arguments or {}).items():
         spelt = str(option).replace("_", "-")
-        changed[str(option) if spelt in changed else spelt] = value
+        changed[spelt.replace("-", "_") if spelt in changed else spelt] = value
     merged = {**recipe["arguments"], **changed}
     variables = {**recipe["environment"], **(environment or {})}
     return {
@@ -139,7 +146,10 @@ def _argument_problems(recipe: dict[str, t.Any]) -> list[str]:
         if option in RESERVED_ARGUMENTS:
             found.append(f"{where} is decided by the roles (ranks, addresses, ports, names); leave it out")
         if value is None or value == "" or value is False:
-            found.append(f"{where}: found {shown(value)}; leave the option out, or name its opposite, such as no-{option}: true")
+            opposite = (
+                f", or name its opposite, no-{option}: true, if it has one" if value is False and not option.startswith("no-") else ""
+            )
+            found.append(f"{where}: found {shown(value)}; leave the option out{opposite}")
     parallel = 1
     for option in _PARALLEL:
         size = arguments.get(option, 1)
@@ -155,6 +165,11 @@ def _argument_problems(recipe: dict[str, t.Any]) -> list[str]:
     heads, tensor = recipe["model"]["attention_heads"], arguments.get("tensor-parallel-size", 1)
     if heads % tensor:
         found.append(f"arguments.tensor-parallel-size: found {tensor}, wanted a divisor of the model's {heads} attention heads")
+    context = arguments.get("decode-context-parallel-size", 1)
+    if isinstance(context, int) and context > 0 and tensor % context:
+        found.append(
+            f"arguments.decode-context-parallel-size: found {context}, wanted a divisor of tensor-parallel-size, which is {tensor}"
+        )
     return found
 
 
@@ -193,7 +208,8 @@ def _container_problems(container: dict[str, t.Any]) -> list[str]:
         place = f"container.mounts[{number}]"
         paths = {f"{place}.{end}": mount[end] for end in ("source", "target")} if isinstance(mount, dict) else {place: mount}
         for where, path in paths.items():
-            if posixpath.normpath(path) != path:
+            # POSIX lets two slashes at the beginning stand for something else, and normpath lets them stand.
+            if posixpath.normpath(path) != path or path.startswith("//"):
                 found.append(f"{where}: found {shown(path)}, wanted it without ., .., doubled or trailing slashes")
         where, target = list(paths.items())[-1]
         if target in first:

@@ -52,6 +52,9 @@ def _numbers(arguments: dict[str, t.Any]) -> t.Iterator[str]:
         size = arguments.get(option)
         if isinstance(size, (int, float)) and size is not True and size < 1:
             yield f"arguments.{option}: found {shown(size)}, wanted a whole number from 1 on"
+    longest = arguments.get("max-model-len")
+    if isinstance(longest, (int, float)) and longest is not True and longest < 1 and longest != -1:
+        yield f"arguments.max-model-len: found {shown(longest)}, wanted a whole number from 1 on, or -1 or auto for what fits"
     share = arguments.get("gpu-memory-utilization")
     if isinstance(share, (int, float)) and share is not True and not 0 < share <= 1:
         yield f"arguments.gpu-memory-utilization: found {shown(share)}, wanted a share of the memory, above 0 and up to 1"
@@ -60,6 +63,8 @@ def _numbers(arguments: dict[str, t.Any]) -> t.Iterator[str]:
 def _parsers(arguments: dict[str, t.Any]) -> t.Iterator[str]:
     if arguments.get("enable-auto-tool-choice") is True and "tool-call-parser" not in arguments:
         yield "arguments.enable-auto-tool-choice: found no tool-call-parser beside it, wanted one, without which vLLM does not start"
+    if arguments.get("enable-log-outputs") is True and "enable-log-requests" not in arguments:
+        yield "arguments.enable-log-outputs: found no enable-log-requests beside it, wanted it, without which vLLM does not start"
     parser, config = arguments.get("reasoning-parser"), arguments.get("reasoning-config")
     inner = config.get("reasoning_parser") if isinstance(config, dict) else None
     if parser is not None and inner is not None and parser != inner:

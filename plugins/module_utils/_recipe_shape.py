@@ -40,10 +40,16 @@ _NO_OPTION = "name of an option, wanted it with hyphens and without leading dash
 _MOUNTED = r"""/[^,"\x00-\x1f]*"""
 _PORT = (1, 65535)
 
+# As distribution/reference has it: the registry, if any, words of the path in lower case, tag, digest.
+_WORD = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_IMAGE_NAME = (
+    rf"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]+)?/)?{_WORD}(?:/{_WORD})*"
+    r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
+)
 IMAGE = Mapping(
     "The image that vLLM comes in.",
     {
-        "name": Text("What docker pull takes.", "the name of an image, such as vllm/vllm-openai:v0.21.0", r"[A-Za-z0-9][A-Za-z0-9._:/@-]*"),
+        "name": Text("What docker pull takes.", "the name of an image, such as vllm/vllm-openai:v0.21.0", _IMAGE_NAME),
         "digest": Text("Digest of the image in its registry.", "sha256: and 64 hex digits in lower case", r"sha256:[0-9a-f]{64}"),
         "entrypoint": List(
             "Words that start vLLM's command line. Left out, the image's own are looked at.", Text("", "a word, not empty"), 1

@@ -40,6 +40,9 @@ def problem(option: dict[str, t.Any], value: t.Any) -> t.Optional[str]:
         return None if option.get("nargs") == "?" else f"found true, wanted {_WORDS[kind]}, for the option takes a value"
     if isinstance(value, list) and takes_several(option):
         return _several_problem(option, value)
+    # The parser would take it for the next option, except a number.
+    if isinstance(value, str) and value.startswith("-") and not _is_float(value):
+        return f"found {shown(value)}, wanted {_WORDS[kind]} that does not begin with a dash"
     if kind in ("json", "json-or-text"):
         return _json_problem(value, kind, "keys" in option)
     return None if _is(kind, value) else f"found {shown(value)}, wanted {_WORDS[kind]}"
@@ -51,10 +54,7 @@ def _several_problem(option: dict[str, t.Any], values: list[t.Any]) -> t.Optiona
         return f"found an empty list, wanted in it {_WORDS[kind]}, once or more often"
     one = {**option, "nargs": None}
     for number, value in enumerate(values):
-        # vLLM would take such a word for the next option.
-        dash = isinstance(value, str) and value.startswith("-")
-        unsaid = value is None or value == "" or isinstance(value, bool)
-        if unsaid or dash or problem(one, value):
+        if value is None or value == "" or isinstance(value, bool) or problem(one, value):
             return f"found {shown(value)} as item {number} of the list, wanted {_WORDS[kind]}"
     return None
 

@@ -53,7 +53,7 @@ def version(given: t.Mapping[str, t.Any], wanted: t.Optional[str], image: t.Opti
     if wanted:
         report.assumed("vllm_version", f"{wanted}, as asked for")
         return wanted
-    tagged = _OF_VLLM.fullmatch((image or given["container"]).strip())
+    tagged = _OF_VLLM.fullmatch((image or given["container"]).strip().partition("@")[0])
     for key, text in (("runtime_version", str(given["runtime_version"])), ("container", tagged.group(1) if tagged else "")):
         match = _RELEASE.search(text)
         if match:

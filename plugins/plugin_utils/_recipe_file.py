@@ -37,9 +37,9 @@ class FileError(ValueError):
 
 def load(path: str) -> t.Any:
     """The data in the file. Raises FileError with all that is wrong with it as a file and as YAML."""
-    text = _text(path)
+    content = text(path)
     try:
-        loader = yaml.SafeLoader(text)
+        loader = yaml.SafeLoader(content)
         node = loader.get_single_node()
         if node is None or (node.tag == f"{_TAG}null" and not node.value):
             raise FileError("found nothing in it but blanks and comments, wanted a recipe")
@@ -49,7 +49,7 @@ def load(path: str) -> t.Any:
             raise FileError(*walk.problems)
         return loader.construct_document(node)
     except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
+        line = content.count("\n", 0, error.position) + 1
         raise FileError(f"line {line}: found the character {error.character:#06x}, which YAML does not take") from error
     except yaml.YAMLError as error:
         raise FileError(f"is not YAML: {_complaint(error)}") from error
@@ -57,7 +57,8 @@ def load(path: str) -> t.Any:
         raise FileError("found too many levels, one in the other") from error
 
 
-def _text(path: str) -> str:
+def text(path: str) -> str:
+    """The text in the file. Raises FileError if it is no file, or more than a recipe has."""
     if not os.path.isfile(path):
         kind = "a folder" if os.path.isdir(path) else "something that is no file" if os.path.exists(path) else "no file there"
         raise FileError(f"found {kind}, wanted a YAML file")
@@ -81,6 +82,22 @@ def _complaint(error: yaml.YAMLError) -> str:
         mark = error.problem_mark
         return f"line {mark.line + 1}, column {mark.column + 1}: {' '.join(filter(None, [error.context, error.problem]))}"
     return " ".join(str(error).split())
+
+
+def bounded(node: t.Optional[yaml.Node]) -> None:
+    """Raise FileError if a document has more values than a recipe, with what its aliases stand for, or is in itself."""
+    _count(node, 0, ())
+
+
+def _count(node: t.Optional[yaml.Node], seen: int, above: tuple[int, ...]) -> int:
+    if id(node) in above:
+        raise FileError("found an alias of something that it is in itself")
+    if seen >= MOST_VALUES:
+        raise FileError(f"found more than {MOST_VALUES} values, aliases counted as what they stand for; wanted a recipe")
+    below = [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else []
+    for part in node.value if isinstance(node, yaml.SequenceNode) else below:
+        seen = _count(part, seen, (*above, id(node)))
+    return seen + 1
 
 
 class _Walk:

@@ -29,7 +29,7 @@ MISTAKES = [
     ),
     pytest.param(
         ("nodes: 2", "nodes: 2\nports: {api: 1, master: 2}"),
-        ["ports: found it in line 14 and again in line 39, wanted it once"],
+        ["ports: found it in line 20 and again in line 46, wanted it once"],
         id="a key twice",
     ),
 ]

@@ -42,7 +42,7 @@ def test_a_variant_is_sound_and_reaches_every_rank(path: Path, kind: str, value:
     parts: dict[str, Any] = {"image": IMAGE, "model": MODEL, "caches": CACHES, "api": API, "vllm": CATALOGUE}
     for host in made["nodes"]:
         plain = _launch.render(recipe, made, host, **parts)
-        varied = _launch.render(recipe, made, host, **{f"extra_{kind}": value}, **parts)
+        varied = _launch.render(recipe, made, host, **{**parts, f"extra_{kind}": value})
         assert varied["hash"] != plain["hash"]
         words, given = varied["argv_common"], value if kind == "arguments" else {}
         for option, wanted in given.items():

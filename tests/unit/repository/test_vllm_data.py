@@ -60,9 +60,9 @@ def test_the_names_of_variables_are_read_without_importing_vllm(annotation: str)
 
 
 def test_the_stand_in_s_list_is_a_link_and_its_image_is_sent_what_it_leads_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    link = STAND_IN / "vllm-0.21.0.json"
-    assert link.is_symlink() and link.resolve() == ROOT / "recipes" / "vllm" / "0.21.0.json"
-    assert [path.name for path in STAND_IN.glob("*.json")] == [link.name]
+    link = STAND_IN / "releases"
+    assert link.is_symlink() and link.resolve() == ROOT / "recipes" / "vllm"
+    assert list(STAND_IN.glob("*.json")) == []
     sent: dict[str, tuple[bool, bytes]] = {}
 
     class Image:
@@ -81,5 +81,8 @@ def test_the_stand_in_s_list_is_a_link_and_its_image_is_sent_what_it_leads_to(mo
     monkeypatch.setattr(images, "ensure", ensure)
     client = SimpleNamespace(images={images.PLAYED["aiden"]: None})
     images.stand_in_image(client)  # type: ignore[arg-type]
-    assert sent[f"vllm_stand_in/{link.name}"] == (False, link.read_bytes())
+    assert {name for name in sent if name.startswith("vllm_stand_in/releases/")} == {
+        f"vllm_stand_in/releases/{path.name}" for path in link.iterdir()
+    }
+    assert sent["vllm_stand_in/releases/0.26.0.json"] == (False, (link / "0.26.0.json").read_bytes())
     assert "Dockerfile" in sent and not any("__pycache__" in name for name in sent)

@@ -34,7 +34,7 @@ def templar(**variables: Any) -> Templar:
 
 def refusals(**variables: Any) -> list[str]:
     """What the role stops for, as its task joins it."""
-    expression = next(task for task in loaded("tasks/base.yml") if "__image_missing" in task.get("vars", {}))["vars"]["__image_missing"]
+    expression = next(task for task in loaded("tasks/needs.yml") if "__image_missing" in task.get("vars", {}))["vars"]["__image_missing"]
     return list(templar(image_nccl_source="wheel", **variables).template(expression))
 
 
@@ -81,7 +81,7 @@ def test_wheel_by_a_relative_path_is_refused_even_where_the_current_folder_has_i
     ("second", "passes"), [({"image_nccl_wheel": "/x/a.whl"}, True), ({"image_nccl_wheel": "/x/b.whl"}, False), ({}, False)]
 )
 def test_wheel_must_be_one_for_all_hosts(second: dict[str, str], passes: bool) -> None:
-    task = next(task for task in loaded("tasks/base.yml") if "__image_wheels_given" in task.get("vars", {}))
+    task = next(task for task in loaded("tasks/needs.yml") if "__image_wheels_given" in task.get("vars", {}))
     hostvars = {"spark1": {"image_nccl_wheel": "/x/a.whl"}, "spark2": second}
     found = templar(hostvars=hostvars, __image_hosts=["spark1", "spark2"], **task["vars"])
     assert found.template(loaded("vars/main.yml")["__image_given_wheel"]) == ""
@@ -95,7 +95,7 @@ def test_wheel_in_the_home_folder_is_read_there(monkeypatch: pytest.MonkeyPatch,
     found = refusals(image_nccl_wheel="~/nccl.whl", __image_local_wheel={"stat": {"exists": exists, "checksum": "0" * 64}})
     assert [message.split(",")[0] for message in found] == words
     assert templar(image_nccl_wheel="~/nccl.whl").template(loaded("vars/main.yml")["__image_given_wheel"]) == "/home/me/nccl.whl"
-    tasks = {task["name"]: task for name in ("base", "overlay", "files") for task in loaded(f"tasks/{name}.yml")}
+    tasks = {task["name"]: task for name in ("base", "needs", "overlay", "files") for task in loaded(f"tasks/{name}.yml")}
     readers = [str(task) for task in tasks.values() if "__image_given_wheel" in str(task)]
     assert len(readers) == 3 and not [task for task in tasks.values() if "{{ image_nccl_wheel }}" in str(task)]
 

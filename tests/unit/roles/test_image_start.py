@@ -161,11 +161,16 @@ def test_images_are_judged_before_anything_is_built() -> None:
 def test_a_deployment_looks_at_the_images_before_it_changes_anything() -> None:
     assert included(image_state="checked") == ["look.yml"]
     assert included(image_state="checked", image_pull="always") == []
-    look, judge = loaded("tasks/look.yml")
+    look, judge, needs = loaded("tasks/look.yml")
     assert (look["check_mode"], look["changed_when"], judge["ansible.builtin.include_tasks"]) == (True, False, "judge.yml")
+    # So is what the overlay is made of.
+    assert needs["ansible.builtin.include_tasks"] == "needs.yml"
     (play,) = (play for play in DataLoader().load_from_file(str(ROLE.parents[1] / "playbooks" / "deploy_dsv4.yml")) if "roles" in play)
-    names = [f"{entry['role'].rpartition('.')[2]} {entry.get('vars', {}).get('image_state', '')}".strip() for entry in play["roles"]]
-    assert names[:4] == ["preflight", "discover", "image checked", "model"]
+    names = []
+    for entry in play["roles"]:
+        name = entry["role"].rpartition(".")[2]
+        names.append(f"{name} {entry.get('vars', {}).get(f'{name}_state', '')}".strip())
+    assert names[:5] == ["preflight", "discover", "image checked", "serve checked", "model"]
     assert names.index("image") > names.index("fabric")
 
 

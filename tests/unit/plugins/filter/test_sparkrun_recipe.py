@@ -73,7 +73,14 @@ def test_an_option_that_does_not_fit_is_named(source: Path, options: dict[str, A
         (b"a: " + b"9" * 5000, "the file is not YAML: "),
         (b"model: 0x" + b"f" * 5000, "the file is not YAML: found a number with too many digits"),
         (b"[" * 3000, "the file is not YAML: "),
-        (b"a: \xff", "found bytes that are not UTF-8"),
+        (
+            b"a: &a [x, x, x, x, x, x, x, x, x]\nb: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a]\nc: &c [*b, *b, *b, *b, *b, *b, *b, *b, *b]\n"
+            b"d: &d [*c, *c, *c, *c, *c, *c, *c, *c, *c]\ne: [*d, *d, *d, *d, *d, *d, *d, *d, *d]\n",
+            "found more than 20000 values",
+        ),
+        (b"a: &a [*a]", "found an alias of something that it is in itself"),
+        (b" " * 2000000, "found more than 1048576 bytes"),
+        (b"a: \xff", "line 1: found the byte 0xff, wanted text in UTF-8"),
         (b"- model", "found list, wanted a sparkrun recipe"),
         (b"", "found NoneType, wanted a sparkrun recipe"),
         (b"services: {}", "found services, wanted a sparkrun recipe"),
@@ -87,14 +94,16 @@ def test_a_file_that_is_no_recipe_is_named(source: Path, content: bytes, wanted:
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize(("path", "wanted"), [("/nowhere/x.yaml", "No such file"), ("/", "Is a directory")])
+@pytest.mark.parametrize(
+    ("path", "wanted"), [("/nowhere/x.yaml", "no file there"), ("/", "a folder"), ("/dev/null", "something that is no file")]
+)
 def test_a_file_that_cannot_be_read_is_named(path: str, wanted: str) -> None:
-    with pytest.raises(AnsibleFilterError, match=rf"{path}: the file cannot be read: {wanted}"):
+    with pytest.raises(AnsibleFilterError, match=rf"{path}: found {wanted}, wanted a YAML file"):
         sparkrun_recipe(path, "mine", attention_heads=64)
 
 
 def test_what_is_wrong_may_be_told_instead(tmp_path: Path) -> None:
-    text = f"{tmp_path}: the file cannot be read: Is a directory"
+    text = f"{tmp_path}: found a folder, wanted a YAML file"
     assert sparkrun_recipe(str(tmp_path), "mine", tell_error=True) == {"error": text}
 
 

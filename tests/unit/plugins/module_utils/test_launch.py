@@ -207,6 +207,12 @@ def test_an_option_written_with_underscores_is_the_same_option() -> None:
     assert rendered["argv_common"].count("--max-model-len") == 1 and "--max_model_len" not in rendered["argv_common"]
 
 
+@pytest.mark.parametrize("words", [("max_model_len", "max-model-len"), ("max-model-len", "max_model_len")])
+def test_an_option_in_two_spellings_is_refused_in_either_order(words: tuple[str, str]) -> None:
+    with pytest.raises(_launch.LaunchError, match="max_model_len is no name of an option, wanted it with hyphens"):
+        render(extra_arguments=dict.fromkeys(words, 4096), vllm=CATALOGUE)
+
+
 def test_null_takes_an_option_or_a_variable_of_the_recipe_away() -> None:
     rendered = render(extra_arguments={"speculative-config": None}, extra_environment={"NCCL_NVLS_ENABLE": None})
     assert "--speculative-config" not in rendered["argv_common"] and "None" not in rendered["argv_common"]

@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import copy
+import re
 from typing import Any
 
 import pytest
+import yaml
 
-from ansible_collections.dgx_spark.vllm.plugins.module_utils import _recipe
+from ansible_collections.dgx_spark.vllm.plugins.module_utils import _recipe, _sparkrun_container
 from tests.unit.plugins.fixtures import recipes as given_recipes
 
 SOUND = given_recipes.shipped(given_recipes.FILES[0])
@@ -32,6 +34,11 @@ def said(recipe: dict[str, Any]) -> list[str]:
         ({"distributed-executor-backend": "uni"}, "arguments.distributed-executor-backend: found 'uni', wanted mp"),
         ({"gpu-memory-utilization": 1.5}, "arguments.gpu-memory-utilization: found 1.5, wanted a share of the memory"),
         ({"gpu-memory-utilization": 0}, "arguments.gpu-memory-utilization: found 0, wanted a share of the memory"),
+        ({"max-model-len": -2}, "arguments.max-model-len: found -2, wanted a whole number from 1 on, or -1 or auto"),
+        ({"decode-context-parallel-size": 4}, "arguments.decode-context-parallel-size: found 4, wanted a divisor of tensor-parallel-size"),
+        ({"enable-log-outputs": True}, "arguments.enable-log-outputs: found no enable-log-requests beside it"),
+        ({"uds": "/run/x"}, "arguments.uds is decided by the roles"),
+        ({"data-parallel-rank": 1}, "arguments.data-parallel-rank is decided by the roles"),
         ({"max-num-seqs": -1}, "arguments.max-num-seqs: found -1, wanted a whole number from 1 on"),
         ({"block-size": 0}, "arguments.block-size: found 0, wanted a whole number from 1 on"),
         ({"tool-call-parser": None}, "arguments.enable-auto-tool-choice: found no tool-call-parser beside it"),
@@ -90,6 +97,45 @@ def test_ranks_on_gpus_get_the_rdma_devices(devices: list[str]) -> None:
     changed["container"]["devices"] = devices
     (problem,) = said(changed)
     assert "container.devices: found " in problem and "wanted /dev/infiniband among them" in problem
+
+
+@pytest.mark.parametrize("name", ["VLLM_CACHE_ROOT", "TRITON_CACHE_DIR", "FLASH_ATTENTION_CUTE_DSL_CACHE_ENABLED"])
+def test_the_caches_are_the_roles(name: str) -> None:
+    (problem,) = _recipe.override_problems(_recipe.override(SOUND, None, {name: "/mine"}))
+    assert problem == f"environment.{name} is found per node or set by the roles; leave it out"
+    (problem,) = said({**SOUND, "layers": [{"environment": {name: "/mine"}}]})
+    assert f"environment.{name} is found per node or set by the roles" in problem
+
+
+def test_every_cache_of_the_role_is_reserved() -> None:
+    role = yaml.safe_load((given_recipes.ROOT / "roles" / "caches" / "defaults" / "main.yml").read_text())
+    names = set(re.findall(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b", str(role)))
+    names |= set(_sparkrun_container.CACHES)
+    refused = _recipe.override_problems(_recipe.override(SOUND, None, dict.fromkeys(names, "1")))
+    assert {problem.split()[0].removeprefix("environment.") for problem in refused} == names
+
+
+@pytest.mark.parametrize("target", ["//opt/dgx-spark", "//srv/a"])
+def test_a_path_with_two_slashes_in_front_is_refused(target: str) -> None:
+    changed = copy.deepcopy(SOUND)
+    changed["container"]["mounts"] = [{"source": "/srv/a", "target": target}]
+    assert any("wanted it without ., .., doubled or trailing slashes" in problem for problem in said(changed))
+
+
+@pytest.mark.parametrize(
+    "name", ["https://ghcr.io/a/b:c", "vllm/VLLM:x", "a//b", "a:b:c", "a@sha256:12", "a/", "a:", "a b", "-a", f"a@sha256:{'A' * 64}"]
+)
+def test_what_docker_takes_for_no_image_is_refused(name: str) -> None:
+    (problem,) = said({**SOUND, "image": {**SOUND["image"], "name": name}})
+    assert "wanted the name of an image" in problem
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["vllm", "a/b", "localhost:5000/a/b:1", "ghcr.io/a-b/c_d__e.f:T_1.2-3", f"GHCR.io/a@sha256:{'a' * 64}", f"a:b@sha256:{'0' * 64}"],
+)
+def test_what_docker_takes_for_one_is_not(name: str) -> None:
+    assert said({**SOUND, "image": {**SOUND["image"], "name": name}}) == []
 
 
 @pytest.mark.parametrize("device", ["/dev/infiniband:/dev/infiniband:rwm", "/dev/infiniband/uverbs0", "/dev"])

@@ -57,6 +57,7 @@ MISTAKES = [
     ("max-num-batched-tokens", "auto", "max-num-batched-tokens: found 'auto', wanted a whole number, such as 8192 or 8k"),
     ("gpu-memory-utilization", "most", "gpu-memory-utilization: found 'most', wanted a number"),
     ("tokenizer-mode", {"mode": "auto"}, "tokenizer-mode: found {'mode': 'auto'}, wanted text or a number"),
+    ("load-format", "--x", "load-format: found '--x', wanted text or a number that does not begin with a dash"),
     ("cudagraph-capture-sizes", [], "cudagraph-capture-sizes: found an empty list, wanted in it a whole number, once or more often"),
     ("cudagraph-capture-sizes", [1, "two"], "cudagraph-capture-sizes: found 'two' as item 1 of the list, wanted a whole number"),
     ("cudagraph-capture-sizes", [1, True], "cudagraph-capture-sizes: found true as item 1 of the list, wanted a whole number"),

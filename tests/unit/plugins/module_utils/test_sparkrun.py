@@ -176,7 +176,7 @@ def test_without_a_command_the_defaults_are_the_arguments() -> None:
     [
         ({}, {}, "0.32.0"),
         ({}, {"container": "registry.example:5000/vllm"}, PATTERN["vllm_version"]),
-        ({}, {"container": "registry.example/vllm@sha256:0123"}, PATTERN["vllm_version"]),
+        ({}, {"container": f"registry.example/vllm@sha256:{'0' * 64}"}, PATTERN["vllm_version"]),
         ({}, {"container": "vllm/vllm-openai:v0.25.0-aarch64"}, "0.25.0"),
         ({}, {"container": "registry.example/vllm-of-someone:0.1.1"}, PATTERN["vllm_version"]),
         ({"vllm_version": "0.33.0"}, {}, "0.33.0"),
