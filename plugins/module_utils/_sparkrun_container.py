@@ -22,21 +22,6 @@ from ._sparkrun_report import Report, SparkrunError, one_line
 
 # Where sparkrun mounts what our roles mount elsewhere.
 _MOUNTED = "/cache/"
-# Variables that the role `caches` sets.
-CACHES = (
-    "VLLM_CACHE_ROOT",
-    "TRITON_CACHE_DIR",
-    "TORCHINDUCTOR_CACHE_DIR",
-    "FLASHINFER_WORKSPACE_BASE",
-    "TILELANG_CACHE_DIR",
-    "CUTE_DSL_CACHE_DIR",
-    "FLASH_ATTENTION_CUTE_DSL_CACHE_DIR",
-    "FLASH_ATTENTION_CUTE_DSL_CACHE_ENABLED",
-    "DG_JIT_CACHE_DIR",
-    "QUACK_CACHE_DIR",
-    "CUDA_CACHE_PATH",
-    "B12X_COMPILE_CACHE_DIR",
-)
 _OF_SPARKRUN = {"NCCL_CUMEM_ENABLE": "0", "OMP_NUM_THREADS": "4", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
 # Variables of our recipes that suit any model.
 _OF_OURS = ("NCCL_DEBUG", "NCCL_NVLS_ENABLE", "VLLM_EXECUTE_MODEL_TIMEOUT_SECONDS", "VLLM_ENGINE_READY_TIMEOUT_S")
@@ -69,7 +54,7 @@ def environment(variables: t.Mapping[str, t.Any], report: Report, prefix: str = 
             report.dropped(key, "found per node or set by the roles")
         elif _image_baked.SECRET.search(str(name)):
             report.dropped(key, "what may be a secret does not belong into a recipe, which many read")
-        elif str(name) in CACHES:
+        elif str(name) in _recipe.CACHES:
             report.dropped(key, "the caches role keeps compiled kernels per image")
         elif text.startswith(_MOUNTED):
             report.dropped(key, f"found {text}, a folder that only sparkrun mounts; the caches role has its own")

@@ -6,13 +6,11 @@
 from __future__ import annotations
 
 import copy
-import re
 from typing import Any
 
 import pytest
-import yaml
 
-from ansible_collections.dgx_spark.vllm.plugins.module_utils import _recipe, _sparkrun_container
+from ansible_collections.dgx_spark.vllm.plugins.module_utils import _recipe
 from tests.unit.plugins.fixtures import recipes as given_recipes
 
 SOUND = given_recipes.shipped(given_recipes.FILES[0])
@@ -105,14 +103,6 @@ def test_the_caches_are_the_roles(name: str) -> None:
     assert problem == f"environment.{name} is found per node or set by the roles; leave it out"
     (problem,) = said({**SOUND, "layers": [{"environment": {name: "/mine"}}]})
     assert f"environment.{name} is found per node or set by the roles" in problem
-
-
-def test_every_cache_of_the_role_is_reserved() -> None:
-    role = yaml.safe_load((given_recipes.ROOT / "roles" / "caches" / "defaults" / "main.yml").read_text())
-    names = set(re.findall(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b", str(role)))
-    names |= set(_sparkrun_container.CACHES)
-    refused = _recipe.override_problems(_recipe.override(SOUND, None, dict.fromkeys(names, "1")))
-    assert {problem.split()[0].removeprefix("environment.") for problem in refused} == names
 
 
 @pytest.mark.parametrize("target", ["//opt/dgx-spark", "//srv/a"])

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.dgx_spark.vllm.plugins.module_utils import _recipe, _sparkrun, _sparkrun_container, _sparkrun_report
+from ansible_collections.dgx_spark.vllm.plugins.module_utils import _recipe, _sparkrun, _sparkrun_report
 from ansible_collections.dgx_spark.vllm.plugins.module_utils._sparkrun_report import SparkrunError
 from ansible_collections.dgx_spark.vllm.plugins.plugin_utils._vllm_files import CATALOGUE
 from tests.unit.plugins.fixtures.sparkrun import LEGACY, PATTERN, PLAIN, TEMPLATE, parsed
@@ -296,7 +296,7 @@ def test_a_number_of_nodes_that_does_not_fit_is_named(nodes: int) -> None:
 
 def test_the_variables_of_caches_are_those_of_the_role() -> None:
     said = yaml.safe_load((ROLES / "caches" / "vars" / "main.yml").read_text())
-    assert set(_sparkrun_container.CACHES) == {*said["__caches_variables"].values(), *said["__caches_switches"]}
+    assert set(_recipe.CACHES) == {*said["__caches_variables"].values(), *said["__caches_switches"]}
 
 
 def test_the_report_is_a_table_and_comments() -> None:
