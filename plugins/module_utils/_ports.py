@@ -55,12 +55,27 @@ def in_the_way(found: t.Iterable[Listener], port: int, address: str) -> list[Lis
     return [listener for listener, one in there if one == wanted or one.is_unspecified or wanted.is_unspecified]
 
 
-def program(inode: str, proc: str = "/proc") -> t.Optional[str]:
-    """Name and id of a process that has the socket, such as `python3 (pid 4711)`; None if it is not to be seen."""
+def process(inode: str, proc: str = "/proc") -> t.Optional[str]:
+    """Folder in /proc of a process that has the socket; None if it is not to be seen."""
     for path in glob.iglob(os.path.join(proc, "[0-9]*", "fd", "*")):
         with contextlib.suppress(OSError):
             if os.readlink(path) == f"socket:[{inode}]":
-                process = os.path.dirname(os.path.dirname(path))
-                with open(os.path.join(process, "comm"), encoding="utf-8", errors="replace") as file:
-                    return f"{file.read().strip()} (pid {os.path.basename(process)})"
+                return os.path.dirname(os.path.dirname(path))
     return None
+
+
+def program(folder: str) -> str:
+    """Name and id of the process with that folder, such as `python3 (pid 4711)`."""
+    return f"{_text(folder, 'comm')} (pid {os.path.basename(folder)})"
+
+
+def is_in_container(folder: str, ids: t.Iterable[str]) -> bool:
+    """Whether the process with that folder runs in one of the containers, whose whole ids the names of control groups have in them."""
+    groups = _text(folder, "cgroup")
+    return any(container in groups for container in ids)
+
+
+def _text(folder: str, name: str) -> str:
+    with contextlib.suppress(OSError), open(os.path.join(folder, name), encoding="utf-8", errors="replace") as file:
+        return file.read().strip()
+    return ""

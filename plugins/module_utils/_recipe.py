@@ -38,7 +38,7 @@ RESERVED_ARGUMENTS = (
     "api-key",
     "hf-token",
     # The model is where the role model has found it, and what is asked is asked by plain HTTP at the port.
-    *("model", "config", "download-dir", "uds", "root-path", "ssl-keyfile", "ssl-certfile", "ssl-ca-certs", "ssl-cert-reqs"),
+    *("model", "config", "download-dir", "uds", "ssl-keyfile", "ssl-certfile", "ssl-ca-certs", "ssl-cert-reqs"),
     *("data-parallel-rank", "data-parallel-start-rank", "data-parallel-address", "data-parallel-size-local"),
     *("data-parallel-hybrid-lb", "data-parallel-external-lb"),
 )
@@ -158,7 +158,7 @@ def _argument_problems(recipe: dict[str, t.Any]) -> list[str]:
     for option, value in arguments.items():
         where = f"arguments.{option}"
         if option in RESERVED_ARGUMENTS:
-            found.append(f"{where} is decided by the roles (ranks, addresses, ports, names); leave it out")
+            found.append(f"{where} is decided by the roles (ranks, addresses, ports, names, places); leave it out")
         if value is None or value == "" or value is False:
             opposite = (
                 f", or name its opposite, no-{option}: true, if it has one" if value is False and not option.startswith("no-") else ""
@@ -180,7 +180,7 @@ def _argument_problems(recipe: dict[str, t.Any]) -> list[str]:
     if heads % tensor:
         found.append(f"arguments.tensor-parallel-size: found {tensor}, wanted a divisor of the model's {heads} attention heads")
     context = arguments.get("decode-context-parallel-size", 1)
-    if isinstance(context, int) and context > 0 and tensor % context:
+    if not isinstance(context, int) or isinstance(context, bool) or context < 1 or tensor % context:
         found.append(
             f"arguments.decode-context-parallel-size: found {context}, wanted a divisor of tensor-parallel-size, which is {tensor}"
         )

@@ -13,19 +13,24 @@ from __future__ import annotations
 
 import typing as t
 
+from . import _overlay_layers
 from ._recipe_words import shown, step
 
 # At these levels NCCL prints its version and its transport (docs.nvidia.com/deeplearning/nccl/user-guide/docs/env.html#nccl-debug).
 _TALKING = ("INFO", "TRACE")
 # Smallest value of options that are counted; vLLM looks at these when the engine starts.
 _COUNTED = ("block-size", "max-num-seqs", "max-num-batched-tokens")
+# In others an empty text may be a default, such as the backend of compilation-config.
+_NEVER_EMPTY = ("reasoning-config", "speculative-config")
 # Ports that are used beside each other; the API's is one of the recipe's own.
 _PORT_ARGUMENTS = ("data-parallel-rpc-port",)
 
 
 def problems(recipe: dict[str, t.Any], on_gpu: bool) -> list[str]:
     """One sentence for each contradiction in a recipe whose parts are sound; `on_gpu`: whether its ranks talk by NCCL."""
-    arguments, environment = recipe["arguments"], recipe["environment"]
+    arguments, layers = recipe["arguments"], recipe.get("layers", [])
+    baked = {} if _overlay_layers.problems(layers, "layers") else _overlay_layers.variables(layers)
+    environment = {**baked, **recipe["environment"]}
     found = [*_executor(recipe), *_numbers(arguments), *_parsers(arguments), *_empty(arguments), *_ports(recipe)]
     return found + (list(_nccl(environment)) if on_gpu else [])
 
@@ -49,15 +54,26 @@ def _executor(recipe: dict[str, t.Any]) -> t.Iterator[str]:
 
 def _numbers(arguments: dict[str, t.Any]) -> t.Iterator[str]:
     for option in _COUNTED:
-        size = arguments.get(option)
-        if isinstance(size, (int, float)) and size is not True and size < 1:
-            yield f"arguments.{option}: found {shown(size)}, wanted a whole number from 1 on"
-    longest = arguments.get("max-model-len")
-    if isinstance(longest, (int, float)) and longest is not True and longest < 1 and longest != -1:
-        yield f"arguments.max-model-len: found {shown(longest)}, wanted a whole number from 1 on, or -1 or auto for what fits"
-    share = arguments.get("gpu-memory-utilization")
-    if isinstance(share, (int, float)) and share is not True and not 0 < share <= 1:
-        yield f"arguments.gpu-memory-utilization: found {shown(share)}, wanted a share of the memory, above 0 and up to 1"
+        size = _number(arguments.get(option))
+        if size is not None and size < 1:
+            yield f"arguments.{option}: found {shown(arguments[option])}, wanted a whole number from 1 on"
+    longest = _number(arguments.get("max-model-len"))
+    if longest is not None and longest < 1 and longest != -1:
+        wanted = "a whole number from 1 on, or -1 or auto for what fits"
+        yield f"arguments.max-model-len: found {shown(arguments['max-model-len'])}, wanted {wanted}"
+    share = _number(arguments.get("gpu-memory-utilization"))
+    if share is not None and not 0 < share <= 1:
+        yield f"arguments.gpu-memory-utilization: found {shown(arguments['gpu-memory-utilization'])}, wanted a share above 0 and up to 1"
+
+
+def _number(value: t.Any) -> t.Optional[float]:
+    """A value as a number if it is one, also as text."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _parsers(arguments: dict[str, t.Any]) -> t.Iterator[str]:
@@ -65,6 +81,9 @@ def _parsers(arguments: dict[str, t.Any]) -> t.Iterator[str]:
         yield "arguments.enable-auto-tool-choice: found no tool-call-parser beside it, wanted one, without which vLLM does not start"
     if arguments.get("enable-log-outputs") is True and "enable-log-requests" not in arguments:
         yield "arguments.enable-log-outputs: found no enable-log-requests beside it, wanted it, without which vLLM does not start"
+    compilation = arguments.get("compilation-config")
+    if "cudagraph-capture-sizes" in arguments and isinstance(compilation, dict) and "cudagraph_capture_sizes" in compilation:
+        yield "arguments.cudagraph-capture-sizes: found compilation-config.cudagraph_capture_sizes beside it; vLLM refuses both, wanted one"
     parser, config = arguments.get("reasoning-parser"), arguments.get("reasoning-config")
     inner = config.get("reasoning_parser") if isinstance(config, dict) else None
     if parser is not None and inner is not None and parser != inner:
@@ -75,9 +94,10 @@ def _parsers(arguments: dict[str, t.Any]) -> t.Iterator[str]:
 
 
 def _empty(arguments: dict[str, t.Any]) -> t.Iterator[str]:
-    """Empty texts inside of JSON arguments: they are no better there than as a value of their own."""
-    for option, value in arguments.items():
-        if isinstance(value, (dict, list)):
+    """Empty texts inside of those JSON arguments in which none means anything."""
+    for option in _NEVER_EMPTY:
+        value = arguments.get(option)
+        if isinstance(value, dict):
             for place in _empty_places(value, f"arguments.{option}"):
                 yield f"{place}: found '', wanted a text, or the key left out: an empty one is not the same as none"
 
@@ -104,11 +124,13 @@ def _ports(recipe: dict[str, t.Any]) -> t.Iterator[str]:
 
 def _nccl(environment: dict[str, t.Any]) -> t.Iterator[str]:
     level = environment.get("NCCL_DEBUG")
-    proof = "at which every rank prints its NCCL version and its transport; without these lines no start is taken for a good one"
+    proof = "every rank prints its NCCL version and its transport then, and without these lines no start is taken for a good one"
     if level is None or str(level).upper() not in _TALKING:
-        yield f"environment.NCCL_DEBUG: found {'nothing' if level is None else shown(level)}, wanted INFO, {proof}"
-    if "NCCL_DEBUG_FILE" in environment:
-        yield "environment.NCCL_DEBUG_FILE: found a file in the container, wanted none: what NCCL prints is read in the journal"
+        yield f"environment.NCCL_DEBUG: found {'nothing' if level is None else shown(level)}, wanted INFO: {proof}"
+    file = environment.get("NCCL_DEBUG_FILE")
+    if file not in (None, "/dev/stdout", "/dev/stderr"):
+        yield f"environment.NCCL_DEBUG_FILE: found {shown(file)}, wanted none: what NCCL prints is read in the journal"
     systems = str(environment.get("NCCL_DEBUG_SUBSYS", "INIT")).upper()
-    if systems.startswith("^") or not {"INIT", "ALL"} & {system.strip() for system in systems.split(",")}:
-        yield f"environment.NCCL_DEBUG_SUBSYS: found {shown(environment['NCCL_DEBUG_SUBSYS'])}, wanted INIT among them, or none, {proof}"
+    named = {"INIT", "ALL"} & {system.strip() for system in systems.lstrip("^").split(",")}
+    if bool(named) == systems.startswith("^"):
+        yield f"environment.NCCL_DEBUG_SUBSYS: found {shown(environment['NCCL_DEBUG_SUBSYS'])}, wanted INIT among what is printed: {proof}"

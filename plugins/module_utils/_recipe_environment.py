@@ -31,6 +31,8 @@ PREFIXES = (
     *("OMP_", "KMP_", "GOMP_", "MKL_"),  # OpenMP and MKL
     "PYTHON",
 )
+# What the commands of layers may go by.
+_BUILDERS = ("PIP_", "UV_", "CMAKE_", "CCACHE_", "SETUPTOOLS_SCM_", "DEBIAN_")
 NAMES = (
     *("CC", "CXX", "HOME", "LANG", "LC_ALL", "MALLOC_ARENA_MAX", "PATH", "TMPDIR", "TZ", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"),
     # Proxies and certificates, which whatever fetches something goes by.
@@ -65,7 +67,8 @@ def layer_problems(layers: list[dict[str, t.Any]], where: str, recipe: dict[str,
     found: list[Problem] = []
     # What is not written as a layer is named by `_overlay_layers`.
     for number, layer in enumerate([] if _overlay_layers.problems(layers, where) else layers):
-        found += _unknown(layer.get("environment", {}), f"{where}[{number}].environment", recipe, catalogue)
+        names = [name for name in layer.get("environment", {}) if not str(name).startswith(_BUILDERS)]
+        found += _unknown(names, f"{where}[{number}].environment", recipe, catalogue)
     return found
 
 

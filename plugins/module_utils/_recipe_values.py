@@ -15,6 +15,7 @@ import typing as t
 from ._recipe_words import shown
 from ._vllm_options import takes_several
 
+_NEGATIVE = re.compile(r"-\d+|-\d*\.\d+")
 _WHOLE = re.compile(r"\s*[+-]?[0-9]+\s*")
 _SIZE = re.compile(r"[0-9]+(\.[0-9]+)?[kmgtKMGT]")
 # vLLM reads this word as "not set" where an option may be unset.
@@ -40,8 +41,8 @@ def problem(option: dict[str, t.Any], value: t.Any) -> t.Optional[str]:
         return None if option.get("nargs") == "?" else f"found true, wanted {_WORDS[kind]}, for the option takes a value"
     if isinstance(value, list) and takes_several(option):
         return _several_problem(option, value)
-    # The parser would take it for the next option, except a number.
-    if isinstance(value, str) and value.startswith("-") and not _is_float(value):
+    # argparse takes it for the next option, except a number and what has a space in it.
+    if isinstance(value, str) and value.startswith("-") and " " not in value and not _NEGATIVE.fullmatch(value):
         return f"found {shown(value)}, wanted {_WORDS[kind]} that does not begin with a dash"
     if kind in ("json", "json-or-text"):
         return _json_problem(value, kind, "keys" in option)

@@ -25,7 +25,6 @@ _MOUNTED = "/cache/"
 _OF_SPARKRUN = {"NCCL_CUMEM_ENABLE": "0", "OMP_NUM_THREADS": "4", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
 # Variables of our recipes that suit any model.
 _OF_OURS = ("NCCL_DEBUG", "NCCL_NVLS_ENABLE", "VLLM_EXECUTE_MODEL_TIMEOUT_SECONDS", "VLLM_ENGINE_READY_TIMEOUT_S")
-_QUIET = ("VERSION", "WARN")
 # Key of executor_config -> why it has no place in a recipe.
 _EXECUTOR = {
     "auto_remove": "the unit removes the container",
@@ -50,17 +49,19 @@ def environment(variables: t.Mapping[str, t.Any], report: Report, prefix: str = 
         text = _text(value, key)
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", str(name)):
             report.unknown(key, "no name of an environment variable")
+        elif str(name) in _recipe.CACHES:
+            report.dropped(key, "the caches role keeps compiled kernels per image")
         elif _recipe._RESERVED_ENVIRONMENT.match(str(name)):
             report.dropped(key, "found per node or set by the roles")
         elif _image_baked.SECRET.search(str(name)):
             report.dropped(key, "what may be a secret does not belong into a recipe, which many read")
-        elif str(name) in _recipe.CACHES:
-            report.dropped(key, "the caches role keeps compiled kernels per image")
+        elif str(name) in ("NCCL_DEBUG_FILE", "NCCL_DEBUG_SUBSYS"):
+            report.dropped(key, "what NCCL prints of its version and transport is looked for in the journal")
         elif text.startswith(_MOUNTED):
             report.dropped(key, f"found {text}, a folder that only sparkrun mounts; the caches role has its own")
         elif not text or "\n" in text or re.search(r"\$\{?[A-Za-z_]", text):
             report.dropped(key, "wanted text of one line that is not empty and holds no other variable")
-        elif str(name) == "NCCL_DEBUG" and text.upper() in _QUIET:
+        elif str(name) == "NCCL_DEBUG" and text.upper() not in ("INFO", "TRACE"):
             report.mapped(
                 key, "environment.NCCL_DEBUG", f"found {text}; only from INFO on does each rank tell its NCCL version and transport"
             )

@@ -12,7 +12,7 @@ short_description: Tell whether TCP ports are free for a rank
 version_added: 0.2.0
 author: The dgx_spark.vllm authors (@dgx-spark-vllm)
 description:
-  - Reads the kernel's tables of sockets. What listens for a container of a recipe that was deployed here is not in the way, because a
+  - Reads the kernel's tables of sockets. What listens in a container of a recipe that was deployed here is not in the way, because a
     deployment stops it before it starts the next.
 extends_documentation_fragment:
   - dgx_spark.vllm._attributes
@@ -29,7 +29,7 @@ options:
         type: int
         required: true
       address:
-        description: The address at which the rank would listen. A name stands for all addresses.
+        description: The address at which the rank would listen. A name other than localhost stands for all addresses.
         type: str
         default: 0.0.0.0
       name:
@@ -80,41 +80,27 @@ taken:
       sample: python3 (pid 4711)
 """
 
-import glob
 import ipaddress
-import json
-import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.dgx_spark.vllm.plugins.module_utils import _ports, _rank
+from ansible_collections.dgx_spark.vllm.plugins.module_utils import _ports
 
 
 def address(given: str) -> str:
     """The address that is given, or, for a name, all."""
     try:
-        return str(ipaddress.ip_address(given))
+        return str(ipaddress.ip_address("127.0.0.1" if given == "localhost" else given))
     except ValueError:
         return "0.0.0.0"
 
 
-def own_ports(module: AnsibleModule) -> set[int]:
-    """The ports of the recipes whose containers run."""
+def own_containers(module: AnsibleModule) -> list[str]:
+    """The ids of the containers that the launcher has started."""
     docker = module.get_bin_path("docker")
-    code, output, _errors = module.run_command([docker, "ps", "--format", "{{.Names}}"]) if docker else (1, "", "")
-    running = set(output.split()) if code == 0 else set()
-    found: set[int] = set()
-    for path in glob.glob("/etc/dgx-spark/*/launch.json"):
-        if _rank.container_name(os.path.basename(os.path.dirname(path))) not in running:
-            continue
-        try:
-            with open(path, encoding="utf-8") as file:
-                launch = json.load(file)
-            found |= {launch["master_port"], (launch["api"] or {}).get("port", 0)}
-        except (OSError, ValueError, KeyError, TypeError):
-            # A file that can't be read says nothing of what is whose.
-            continue
-    return found
+    words = [docker, "ps", "--no-trunc", "--filter", "label=dgx-spark.launch", "--format", "{{.ID}}"]
+    code, output, _errors = module.run_command(words) if docker else (1, "", "")
+    return output.split() if code == 0 else []
 
 
 def main() -> None:
@@ -128,17 +114,20 @@ def main() -> None:
     )
     module.run_command_environ_update = {"LC_ALL": "C"}
     wanted = module.params["ports"]
+    # Before the tables, so that the listener of a container that ends meanwhile is not taken for somebody else's.
+    ours = own_containers(module)
     try:
         listeners = _ports.listeners()
     except OSError as error:
         module.fail_json(msg=f"which ports are in use can't be read: {error}")
-    ours = own_ports(module) if {listener.port for listener in listeners} & {port["port"] for port in wanted} else set()
     taken = []
     for port in wanted:
-        if port["port"] not in ours:
-            for listener in _ports.in_the_way(listeners, port["port"], address(port["address"]))[:1]:
-                found = {"address": listener.address, "program": _ports.program(listener.inode)}
-                taken.append({"name": port["name"], "port": port["port"], **found})
+        for listener in _ports.in_the_way(listeners, port["port"], address(port["address"])):
+            process = _ports.process(listener.inode)
+            if process is None or not _ports.is_in_container(process, ours):
+                program = _ports.program(process) if process else None
+                taken.append({"name": port["name"], "port": port["port"], "address": listener.address, "program": program})
+                break
     module.exit_json(changed=False, taken=taken)
 
 

@@ -28,7 +28,16 @@ def loaded(path: str) -> Any:
 
 
 def templar(**variables: Any) -> Templar:
-    given = {"__image_base": {"architecture": "arm64"}, "__image_local_wheel": {"skipped": True}, "__image_recipe": PACKAGE, **variables}
+    base = variables.get("__image_base", {"architecture": "arm64"})
+    given = {
+        "groups": {"spark_nodes": ["a"]},
+        "ansible_play_hosts": ["a"],
+        "hostvars": {"a": {"__image_base": base} if base else {}},
+        **({"__image_base": base} if base else {}),
+        "__image_local_wheel": {"skipped": True},
+        "__image_recipe": PACKAGE,
+        **{name: value for name, value in variables.items() if name != "__image_base"},
+    }
     return Templar(loader=DataLoader(), variables={**loaded("defaults/main.yml"), **loaded("vars/main.yml"), **given})
 
 
@@ -40,6 +49,14 @@ def refusals(**variables: Any) -> list[str]:
 
 def test_role_has_all_that_it_needs_without_further_variables() -> None:
     assert refusals() == []
+
+
+@pytest.mark.parametrize("base", [None, {"architecture": None}, {"architecture": "amd64"}])
+def test_which_wheel_it_must_be_is_judged_once_a_node_has_the_image(base: Any) -> None:
+    known = base is not None and base["architecture"] is not None
+    found = refusals(__image_base=base)
+    assert [message.rpartition("wanted it for ")[2][:6] for message in found] == ["x86_64"] * known
+    assert refusals(__image_base=base, image_nccl_wheel="lost.whl") != []
 
 
 def test_recipe_that_names_no_wheel_is_refused_with_the_keys_name() -> None:

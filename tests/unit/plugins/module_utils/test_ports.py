@@ -58,7 +58,14 @@ def test_the_program_of_a_socket_of_this_machine_is_found() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         (listener,) = _ports.in_the_way(_ports.listeners(), port, "127.0.0.1")
-        found = _ports.program(listener.inode)
-        assert found is not None and found.endswith(f" (pid {os.getpid()})")
+        folder = _ports.process(listener.inode)
+        assert folder == f"/proc/{os.getpid()}" and _ports.program(folder).endswith(f" (pid {os.getpid()})")
     assert _ports.in_the_way(_ports.listeners(), port, "127.0.0.1") == []
-    assert _ports.program("0") is None
+    assert _ports.process("0") is None
+
+
+def test_a_process_is_in_the_container_that_its_control_group_names(tmp_path: Path) -> None:
+    (tmp_path / "cgroup").write_text(f"0::/system.slice/docker-{'a' * 64}.scope\n")
+    assert _ports.is_in_container(str(tmp_path), ["b" * 64, "a" * 64])
+    assert not _ports.is_in_container(str(tmp_path), ["b" * 64]) and not _ports.is_in_container(str(tmp_path), [])
+    assert not _ports.is_in_container(str(tmp_path / "gone"), ["a" * 64])

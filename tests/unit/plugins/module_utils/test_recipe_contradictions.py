@@ -30,8 +30,15 @@ def said(recipe: dict[str, Any]) -> list[str]:
     [
         ({"distributed-executor-backend": "ray"}, "arguments.distributed-executor-backend: found 'ray', wanted mp"),
         ({"distributed-executor-backend": "uni"}, "arguments.distributed-executor-backend: found 'uni', wanted mp"),
-        ({"gpu-memory-utilization": 1.5}, "arguments.gpu-memory-utilization: found 1.5, wanted a share of the memory"),
-        ({"gpu-memory-utilization": 0}, "arguments.gpu-memory-utilization: found 0, wanted a share of the memory"),
+        ({"gpu-memory-utilization": 1.5}, "arguments.gpu-memory-utilization: found 1.5, wanted a share above 0"),
+        ({"gpu-memory-utilization": 0}, "arguments.gpu-memory-utilization: found 0, wanted a share above 0"),
+        ({"gpu-memory-utilization": "1.5"}, "arguments.gpu-memory-utilization: found '1.5', wanted a share above 0"),
+        ({"gpu-memory-utilization": "nan"}, "arguments.gpu-memory-utilization: found 'nan', wanted a share above 0"),
+        ({"max-num-seqs": "0"}, "arguments.max-num-seqs: found '0', wanted a whole number from 1 on"),
+        (
+            {"cudagraph-capture-sizes": [1], "compilation-config": {"cudagraph_capture_sizes": [1]}},
+            "arguments.cudagraph-capture-sizes: found compilation-config.cudagraph_capture_sizes beside it",
+        ),
         ({"max-model-len": -2}, "arguments.max-model-len: found -2, wanted a whole number from 1 on, or -1 or auto"),
         ({"decode-context-parallel-size": 4}, "arguments.decode-context-parallel-size: found 4, wanted a divisor of tensor-parallel-size"),
         ({"enable-log-outputs": True}, "arguments.enable-log-outputs: found no enable-log-requests beside it"),
@@ -42,7 +49,7 @@ def said(recipe: dict[str, Any]) -> list[str]:
         ({"tool-call-parser": None}, "arguments.enable-auto-tool-choice: found no tool-call-parser beside it"),
         ({"reasoning-parser": "qwen3"}, "arguments.reasoning-config.reasoning_parser: found 'deepseek_v4', wanted 'qwen3'"),
         ({"reasoning-config": {"reasoning_start_str": ""}}, "arguments.reasoning-config.reasoning_start_str: found ''"),
-        ({"override-generation-config": {"stop": ["a", {"b": ""}]}}, "arguments.override-generation-config.stop[1].b: found ''"),
+        ({"speculative-config": {"method": "mtp", "a": ["x", {"b": ""}]}}, "arguments.speculative-config.a[1].b: found ''"),
         ({"data-parallel-rpc-port": 25000}, "arguments.data-parallel-rpc-port: found 25000, which is ports.master too"),
         ({"data-parallel-rpc-port": 8000}, "arguments.data-parallel-rpc-port: found 8000, which is ports.api too"),
         (
@@ -65,9 +72,9 @@ def test_arguments_that_contradict_something_are_named_in_a_recipe_and_in_an_ove
         ({"NCCL_DEBUG": None}, "environment.NCCL_DEBUG: found nothing, wanted INFO"),
         ({"NCCL_DEBUG": "WARN"}, "environment.NCCL_DEBUG: found 'WARN', wanted INFO"),
         ({"NCCL_DEBUG": "VERSION"}, "environment.NCCL_DEBUG: found 'VERSION', wanted INFO"),
-        ({"NCCL_DEBUG_FILE": "/tmp/nccl.%h"}, "environment.NCCL_DEBUG_FILE: found a file in the container"),
-        ({"NCCL_DEBUG_SUBSYS": "NET,GRAPH"}, "environment.NCCL_DEBUG_SUBSYS: found 'NET,GRAPH', wanted INIT among them"),
-        ({"NCCL_DEBUG_SUBSYS": "^INIT"}, "environment.NCCL_DEBUG_SUBSYS: found '^INIT', wanted INIT among them"),
+        ({"NCCL_DEBUG_FILE": "/tmp/nccl.%h"}, "environment.NCCL_DEBUG_FILE: found '/tmp/nccl.%h', wanted none"),
+        ({"NCCL_DEBUG_SUBSYS": "NET,GRAPH"}, "environment.NCCL_DEBUG_SUBSYS: found 'NET,GRAPH', wanted INIT among what is printed"),
+        ({"NCCL_DEBUG_SUBSYS": "^INIT"}, "environment.NCCL_DEBUG_SUBSYS: found '^INIT', wanted INIT among what is printed"),
     ],
 )
 def test_a_rank_that_would_not_prove_its_nccl_is_refused(environment: dict[str, Any], text: str) -> None:
@@ -77,9 +84,27 @@ def test_a_rank_that_would_not_prove_its_nccl_is_refused(environment: dict[str, 
     assert _recipe.override_problems(_recipe.override(on_cpu, None, environment)) == []
 
 
-@pytest.mark.parametrize("environment", [{"NCCL_DEBUG": "TRACE"}, {"NCCL_DEBUG": "info"}, {"NCCL_DEBUG_SUBSYS": "init, NET"}])
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"NCCL_DEBUG": "TRACE"},
+        {"NCCL_DEBUG": "info"},
+        {"NCCL_DEBUG_SUBSYS": "init, NET"},
+        {"NCCL_DEBUG_SUBSYS": "^COLL"},
+        {"NCCL_DEBUG_FILE": "/dev/stderr"},
+    ],
+)
 def test_a_rank_that_says_more_is_not(environment: dict[str, Any]) -> None:
     assert _recipe.override_problems(_recipe.override(SOUND, None, environment)) == []
+
+
+def test_what_a_layer_bakes_in_makes_a_rank_talk_too() -> None:
+    quiet = _recipe.override(SOUND, None, {"NCCL_DEBUG": None})
+    assert said({**quiet, "layers": [{"environment": {"NCCL_DEBUG": "INFO"}}]}) == []
+
+
+def test_an_empty_text_that_may_mean_something_is_not_refused() -> None:
+    assert _recipe.override_problems(with_arguments({"compilation-config": {"backend": ""}})) == []
 
 
 def test_an_image_is_pinned_in_one_place() -> None:

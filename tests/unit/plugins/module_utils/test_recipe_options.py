@@ -123,6 +123,7 @@ TAKEN = [
     ("lora-modules", ["a=b", {"name": "c", "path": "d"}]),
     ("allowed-origins", ["https://example.org"]),
     ("lora-modules", {"name": "a", "path": "b"}),
+    ("chat-template", "- {{ messages }}"),
     ("hf-overrides", "module.function"),
     ("compilation-config", {"cudagraph_mode": "FULL_AND_PIECEWISE", "custom_ops": ["all"], "pass_config": {"anything": 1}}),
     ("default-chat-template-kwargs", {"thinking": True, "whatever": "the template takes"}),
