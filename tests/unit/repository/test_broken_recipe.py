@@ -8,8 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
-from tests.acceptance.harness import Playbooks
+from tests.acceptance.harness import ROOT, Playbooks
 from tests.unit.plugins.fixtures.recipes import FILES
 
 # The ssh leaves a file behind when it is called.
@@ -48,3 +49,15 @@ def test_a_broken_recipe_is_one_message_and_no_node_is_asked(tmp_path: Path, cha
     lines = run.failures[0]["message"].splitlines()
     assert len(lines) == len(texts) and all(f"recipe {recipe}: {text}" in line for line, text in zip(lines, texts)), lines
     assert not asked.exists()
+
+
+def test_what_would_not_be_deployed_can_be_looked_at_and_taken_away(tmp_path: Path) -> None:
+    playbooks = Playbooks(tmp_path, tmp_path / "hosts.yml")
+    playbooks.inventory.write_text(INVENTORY.format(ssh="/bin/false", recipe=FILES[0]))
+    wrong = ("-e", "serve_api_port=70000", "-e", '{"serve_extra_arguments": {"max-num-seqs": 0}}')
+    assert playbooks.run("playbooks/inventory.yml", *wrong).code == 2
+    run = playbooks.run("playbooks/inventory.yml", *wrong, "-e", "inventory_deploys=false").succeeded()
+    assert "found 70000" in run.output and "max-num-seqs" in run.output
+    for playbook in ("status", "teardown"):
+        (first, *_rest) = yaml.safe_load((ROOT / "playbooks" / f"{playbook}.yml").read_text())
+        assert first["vars"]["inventory_deploys"] is False
