@@ -108,7 +108,7 @@ def test_bad_input_is_one_error_that_names_it(house: House) -> None:
     (house.folder / "sglang.yaml").write_text(TEMPLATE.replace("vllm-distributed", "sglang"))
     cases: list[tuple[dict[str, Any], str]] = [
         ({"from": None}, "wanted the path of a sparkrun recipe"),
-        ({"from": "nothing.yaml"}, f"{house.folder}/nothing.yaml: the file cannot be read: No such file or directory"),
+        ({"from": "nothing.yaml"}, f"{house.folder}/nothing.yaml: found no file there, wanted a YAML file"),
         ({"from": "sglang.yaml"}, f"{house.folder}/sglang.yaml: runtime: found 'sglang', wanted one of vllm"),
         ({"to": "nowhere/mine.yml"}, f"{house.folder}/nowhere/mine.yml: found no folder to write it into"),
     ]
