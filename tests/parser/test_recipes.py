@@ -103,7 +103,7 @@ def test_the_parser_of_its_version_takes_the_command_line_of_each_rank(path: Pat
 
 
 def test_the_parser_and_the_check_agree() -> None:
-    base = {"vllm_version": "0.21.0", "nodes": 1, "model": {"attention_heads": 8}, "environment": {}}
+    base = {"vllm_version": "0.21.0", "nodes": 1, "model": {"attention_heads": 8}, "environment": {"NCCL_DEBUG": "INFO"}}
     vllm = CATALOGUE.of("0.21.0")
     said = refusals("0.21.0", [["/models/x", *_launch.arguments_to_argv(arguments, vllm)] for arguments in (*REFUSED, *TAKEN)])
     checked = [_recipe.override_problems({**base, "arguments": arguments}, vllm=CATALOGUE) for arguments in (*REFUSED, *TAKEN)]
