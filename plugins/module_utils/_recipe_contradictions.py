@@ -17,7 +17,7 @@ from . import _overlay_layers
 from ._recipe_words import shown, step
 
 # At these levels NCCL prints its version and its transport (docs.nvidia.com/deeplearning/nccl/user-guide/docs/env.html#nccl-debug).
-_TALKING = ("INFO", "TRACE")
+TALKING = ("INFO", "TRACE")
 # Smallest value of options that are counted; vLLM looks at these when the engine starts.
 _COUNTED = ("block-size", "max-num-seqs", "max-num-batched-tokens")
 # In others an empty text may be a default, such as the backend of compilation-config.
@@ -28,9 +28,8 @@ _PORT_ARGUMENTS = ("data-parallel-rpc-port",)
 
 def problems(recipe: dict[str, t.Any], on_gpu: bool) -> list[str]:
     """One sentence for each contradiction in a recipe whose parts are sound; `on_gpu`: whether its ranks talk by NCCL."""
-    arguments, layers = recipe["arguments"], recipe.get("layers", [])
-    baked = {} if _overlay_layers.problems(layers, "layers") else _overlay_layers.variables(layers)
-    environment = {**baked, **recipe["environment"]}
+    arguments = recipe["arguments"]
+    environment = {**_overlay_layers.variables(recipe.get("layers", [])), **recipe["environment"]}
     found = [*_executor(recipe), *_numbers(arguments), *_parsers(arguments), *_empty(arguments), *_ports(recipe)]
     return found + (list(_nccl(environment)) if on_gpu else [])
 
@@ -125,7 +124,7 @@ def _ports(recipe: dict[str, t.Any]) -> t.Iterator[str]:
 def _nccl(environment: dict[str, t.Any]) -> t.Iterator[str]:
     level = environment.get("NCCL_DEBUG")
     proof = "every rank prints its NCCL version and its transport then, and without these lines no start is taken for a good one"
-    if level is None or str(level).upper() not in _TALKING:
+    if level is None or str(level).upper() not in TALKING:
         yield f"environment.NCCL_DEBUG: found {'nothing' if level is None else shown(level)}, wanted INFO: {proof}"
     file = environment.get("NCCL_DEBUG_FILE")
     if file not in (None, "/dev/stdout", "/dev/stderr"):

@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from . import _image_baked, _recipe
+from . import _image_baked, _recipe, _recipe_contradictions
 from ._sparkrun_report import Report, SparkrunError, one_line
 
 # Where sparkrun mounts what our roles mount elsewhere.
@@ -61,7 +61,7 @@ def environment(variables: t.Mapping[str, t.Any], report: Report, prefix: str = 
             report.dropped(key, f"found {text}, a folder that only sparkrun mounts; the caches role has its own")
         elif not text or "\n" in text or re.search(r"\$\{?[A-Za-z_]", text):
             report.dropped(key, "wanted text of one line that is not empty and holds no other variable")
-        elif str(name) == "NCCL_DEBUG" and text.upper() not in ("INFO", "TRACE"):
+        elif str(name) == "NCCL_DEBUG" and text.upper() not in _recipe_contradictions.TALKING:
             report.mapped(
                 key, "environment.NCCL_DEBUG", f"found {text}; only from INFO on does each rank tell its NCCL version and transport"
             )
