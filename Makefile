@@ -14,7 +14,7 @@ SCENARIOS := preflight discover fabric validate image model caches serve
 .PHONY: help
 help:
 	@echo "make demo       two simulated DGX Sparks, the deploy playbook, a chat completion"
-	@echo "make test       gates, unit tests and the scenarios that fit about 40 minutes"
+	@echo "make test       gates, unit tests and the scenarios that fit about 40 minutes, on nodes made anew"
 	@echo "make test-all   every scenario"
 	@echo "make test-rdma  two emulated nodes with soft-RoCE: real verbs, real GID tables (14 minutes, as root on Debian 12)"
 	@echo "make test-vllm  a real vLLM for CPUs on the simulated pair (17 minutes, 8 GB of disk)"
@@ -41,6 +41,13 @@ up: host
 	@echo "== Simulated nodes"
 	@$(SIMULATE) up $(CLUSTER)
 
+# Tests begin on nodes made anew: whatever an interrupted run left on the old ones would be the next run's failure.
+.PHONY: fresh
+fresh: host
+	@echo "== Simulated nodes, made anew"
+	@$(SIMULATE) down
+	@$(SIMULATE) up $(CLUSTER)
+
 .PHONY: demo
 demo: up
 	@echo "== Deploy"
@@ -55,24 +62,24 @@ gates: setup
 .PHONY: unit
 unit: setup
 	@echo "== Unit tests"
-	$(BIN)/python -m pytest tests/unit
+	$(BIN)/python -m pytest tests/unit --numprocesses auto
 
 .PHONY: sanity
 sanity: setup
 	@hacking/sanity
 
 .PHONY: scenarios
-scenarios: up
+scenarios: fresh
 	@echo "== Scenarios"
 	@for scenario in $(SCENARIOS); do echo "== molecule: $$scenario"; $(BIN)/molecule test --scenario-name $$scenario || exit 1; done
 
 .PHONY: acceptance
-acceptance: up
+acceptance: fresh
 	@echo "== Acceptance: the short part"
 	$(BIN)/python -m pytest tests/acceptance -m "not long" --durations=15
 
 .PHONY: acceptance-long
-acceptance-long: up
+acceptance-long: fresh
 	@echo "== Acceptance: the long part"
 	$(BIN)/python -m pytest tests/acceptance -m "long" --durations=15
 
