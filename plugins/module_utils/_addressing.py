@@ -22,7 +22,7 @@ from ._plan_ids import planned
 from ._rails import LINK_LOCAL, Device, Use
 from ._ring import ring_order
 from ._ring_routes import Route, ring_routes
-from ._segments import Member, Observations, Segment, ports, probed, segments, silent_findings
+from ._segments import Member, Observations, Segment, ports, probed, probing_findings, segments
 
 RANGE = "10.100.0.0/16"
 PREFIX_LENGTH = 24
@@ -45,7 +45,7 @@ class Addressing(t.NamedTuple):
 def addressing(
     observations: Observations, order: t.Sequence[str], addresses: str = RANGE, prefix_length: int = PREFIX_LENGTH
 ) -> Addressing:
-    """Return the rails of every host in `order` (all in `observations`, with `heard`, see `_segments`).
+    """Return the rails of every host in `order` (all in `observations`, with `heard` and `lost`, see `_segments`).
 
     `addresses` is the range that new networks are taken from, each `prefix_length` long; those that overlap what a node reaches otherwise
     are passed over. The same input gives the same addresses, and applying them gives input for which all of them are kept.
@@ -54,7 +54,7 @@ def addressing(
     if not probed(ours):
         return Addressing({}, [_unprobed()])
     groups = groups_of(segments(ours))
-    findings = silent_findings(ours) + _upper_findings(groups)
+    findings = probing_findings(ours) + _upper_findings(groups)
     ring = _ring_of(groups, order)
     try:
         networks = _networks(groups, ours, addresses, _common_length(groups, prefix_length) if ring else prefix_length, bool(ring))

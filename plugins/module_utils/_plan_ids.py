@@ -146,6 +146,11 @@ IDS = {
         "no frame passes between a node's ports and those of the others, or only in one direction",
         "check where the cable leads, and on a switch its VLANs and filters",
     ),
+    "probe.lost": Meaning(
+        "error",
+        "a port was up when it was observed, and its interface went down or away while it was probed",
+        "see that its cable sits firmly and that nothing takes the interface down, then run again",
+    ),
     "probe.missing": Meaning(
         "error",
         "addresses are worked out by the filter `fabric_addresses`, and not every node has probed its ports",

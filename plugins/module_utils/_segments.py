@@ -5,7 +5,8 @@
 # Note that this module util is **PRIVATE** to the collection. It can have breaking changes at any time.
 """Which ports of which nodes are on one wire, from what each of them has heard: a segment is a cable, or a switch with its cables.
 
-`heard` of an observation is what the module fabric_probe returned there: by interface, the MAC addresses whose frames arrived.
+`heard` of an observation is what the module fabric_probe returned there: by interface, the MAC addresses whose frames arrived. So is
+`lost`: by interface, why it could not be probed to the end.
 """
 
 from __future__ import annotations
@@ -78,7 +79,28 @@ def _heard(observations: Observations, members: t.Mapping[End, Member]) -> dict[
     return found
 
 
-def silent_findings(observations: Observations) -> list[Finding]:
+def probing_findings(observations: Observations) -> list[Finding]:
+    """Return what probing has to say of each node by itself, whatever the plan."""
+    return _lost_findings(observations) + _silent_findings(observations)
+
+
+def _lost_findings(observations: Observations) -> list[Finding]:
+    """Return an error for each port that was up when it was observed, and went while it was probed."""
+    members = ports(observations)
+    return [
+        planned(
+            "probe.lost",
+            host,
+            f"{describe(members[host, name].device) if (host, name) in members else name} was up and then not: {reason}",
+            "a port that stays up while it is looked at",
+            "see that its cable sits firmly and that nothing takes the interface down, then run again",
+        )
+        for host, observation in observations.items()
+        for name, reason in (observation.get("lost") or {}).items()
+    ]
+
+
+def _silent_findings(observations: Observations) -> list[Finding]:
     """Return a finding for each host between whose ports and those of the others frames do not go both ways."""
     members = ports(observations)
     heard = _heard(observations, members)
@@ -105,7 +127,7 @@ def silent_findings(observations: Observations) -> list[Finding]:
 
 def probe_findings(used: Common, observations: Observations) -> list[Finding]:
     """Return what probing has to say of a cluster that uses these networks; nothing where not all nodes have probed."""
-    return silent_findings(observations) + _wire_findings(used, observations) if probed(observations) else []
+    return probing_findings(observations) + _wire_findings(used, observations) if probed(observations) else []
 
 
 def _wire_findings(used: Common, observations: Observations) -> list[Finding]:

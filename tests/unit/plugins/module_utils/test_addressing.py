@@ -21,7 +21,7 @@ from ansible_collections.dgx_spark.vllm.plugins.module_utils._plan import plan
 from tests.unit.plugins.fixtures.spark import mapped, pair
 from tests.unit.plugins.fixtures.wires import Cable, Cluster, bare, hearing, ring_of
 
-PROVOKED = ("rail.miswired", "probe.silent", "probe.missing", "fabric.range", "fabric.stacked")
+PROVOKED = ("rail.miswired", "probe.silent", "probe.lost", "probe.missing", "fabric.range", "fabric.stacked")
 """The findings that this file provokes."""
 
 PAIR: list[Cable] = [[("a", 0), ("b", 1)]]
@@ -285,6 +285,25 @@ def test_who_hears_nobody_is_named_and_who_was_not_probed_stops() -> None:
     assert "is heard by b and hears nobody" in one_way[0]["found"] and "hears a and is not heard" in one_way[1]["found"]
     del cluster["c"]["heard"]
     assert ids(address(cluster)) == ["probe.missing"]
+
+
+def test_a_port_that_goes_while_it_is_probed_stops() -> None:
+    cluster = bare("ab", PAIR)
+    give(cluster, "a", "enp1s0f0np0", "10.7.0.1/24")
+    give(cluster, "b", "enp1s0f1np1", "10.7.0.2/24")
+    cluster["b"]["lost"] = {"enp1s0f1np1": "Network is down"}
+    for findings in (address(cluster).findings, plan(cluster)["findings"]):
+        (gone,) = _findings.errors(findings)
+        assert (gone["id"], gone["host"]) == ("probe.lost", "b")
+        assert gone["found"] == "rocep1s0f1:1 enp1s0f1np1 10.7.0.2/24 was up and then not: Network is down"
+    cluster["b"]["lost"] = {}
+    assert "probe.lost" not in ids(address(cluster))
+
+
+def test_a_port_that_is_no_more_a_port_is_told_by_its_name() -> None:
+    cluster = bare("ab", PAIR)
+    cluster["b"]["lost"] = {"enp9s0": "No such device"}
+    assert "enp9s0 was up and then not: No such device" in _findings.errors(address(cluster).findings)[0]["found"]
 
 
 @pytest.mark.parametrize("upper", ["bond0", "br0", "enp1s0f1np1.100"])
