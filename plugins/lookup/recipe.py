@@ -36,6 +36,8 @@ _raw:
   elements: dict
 """
 
+import copy
+import functools
 import os
 import typing as t
 
@@ -75,6 +77,22 @@ def read(term: str) -> dict[str, t.Any]:
         if term not in (known := names()):
             path_hint = "; a path ends in .yml" if os.sep in term else ""
             raise RecipeError([f"no recipe {term!r}{_recipe.suggestion(term, known)}{path_hint}; the recipes are: {', '.join(known)}"])
+    return copy.deepcopy(_judged(path, name, place, _state(path)))
+
+
+def _state(path: str) -> t.Optional[tuple[int, ...]]:
+    """What changes when a file is written or replaced; None where there is none."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        # The second for a path that can be none, as one with a zero byte.
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+@functools.lru_cache(maxsize=16)
+def _judged(path: str, name: str, place: str, state: t.Optional[tuple[int, ...]]) -> dict[str, t.Any]:
+    """The recipe in the file, kept as long as its `state` is the same: a deployment asks for it in most of its tasks."""
     try:
         recipe = _recipe_file.load(path)
     except _recipe_file.FileError as error:

@@ -56,7 +56,7 @@ def plan(
     nccl_rings: bool = False,
     beside: t.Optional[Observations] = None,
 ) -> dict[str, t.Any]:
-    """Return the plan for the hosts in `observations` (by host, what `_roce.observe` returned there, with `heard` and `lost` after probing).
+    """Return the plan for the hosts in `observations` (by host, what `_roce.observe` returned there, after probing with `heard`, `lost`).
 
     `head` becomes rank 0 (default: the first host), the others follow in `order` (default: that of `observations`), in a ring as they
     are cabled. `nccl` is the version of the NCCL that will run, which is not judged if it is not given; `nccl_rings` says that it was

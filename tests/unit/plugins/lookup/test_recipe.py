@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import yaml
@@ -156,3 +157,30 @@ def test_a_mistake_in_a_shipped_recipe_is_named_with_the_recipes_name(monkeypatc
     monkeypatch.setattr(recipes, "RECIPES", str(tmp_path))
     with pytest.raises(AnsibleLookupError, match=r"^recipe pair: name: found .*, wanted 'pair', the name of its file$"):
         recipes.read("pair")
+
+
+def test_a_recipe_is_judged_once_and_again_when_its_file_has_changed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    load = Mock(wraps=_recipe_file.load)
+    monkeypatch.setattr(_recipe_file, "load", load)
+    path = tmp_path / FILE.name
+    path.write_text(TEXT)
+    first = recipes.read(str(path))
+    first["arguments"].clear()
+    assert recipes.read(str(path)) == yaml.safe_load(TEXT)
+    assert load.call_count == 1
+    path.write_text(TEXT.replace("schema: 1", "schema: 2"))
+    assert any(line.startswith("schema: found 2") for line in refusal(path))
+    path.unlink()
+    assert refusal(path) == ["found no file there, wanted a YAML file"]
+    path.write_text(TEXT)
+    assert recipes.read(str(path)) == yaml.safe_load(TEXT)
+
+
+def test_a_recipe_that_is_wrong_is_told_every_time(tmp_path: Path) -> None:
+    path = tmp_path / FILE.name
+    path.write_text("- a")
+    assert refusal(path) == refusal(path)
+
+
+def test_a_path_that_can_be_none_is_no_file() -> None:
+    assert refusal(Path("a\0.yml")) == ["found no file there, wanted a YAML file"]
