@@ -14,7 +14,7 @@ SCENARIOS := preflight discover fabric validate image model caches serve
 .PHONY: help
 help:
 	@echo "make demo       two simulated DGX Sparks, the deploy playbook, a chat completion"
-	@echo "make test       gates, unit tests and the scenarios that fit about 40 minutes, on nodes made anew"
+	@echo "make test       gates, unit tests and the scenarios that fit about 50 minutes, on nodes made anew"
 	@echo "make test-all   every scenario"
 	@echo "make test-rdma  two emulated nodes with soft-RoCE: real verbs, real GID tables (14 minutes, as root on Debian 12)"
 	@echo "make test-vllm  a real vLLM for CPUs on the simulated pair (17 minutes, 8 GB of disk)"
@@ -41,7 +41,7 @@ up: host
 	@echo "== Simulated nodes"
 	@$(SIMULATE) up $(CLUSTER)
 
-# Tests begin on nodes made anew: whatever an interrupted run left on the old ones would be the next run's failure.
+# Tests begin on nodes made anew, once in a call: whatever an interrupted run left on the old ones would be the next run's failure.
 .PHONY: fresh
 fresh: host
 	@echo "== Simulated nodes, made anew"

@@ -107,8 +107,8 @@ class Station:
             self.heard[name].add(mac)
 
     def _fail(self, name: str, error: OSError) -> None:
-        # A full queue passes; what has gone or is down is not what was asked for.
-        if not isinstance(error, BlockingIOError):
+        # A full queue passes, the socket's and the device's; what has gone or is down is not what was asked for.
+        if not isinstance(error, BlockingIOError) and error.errno != errno.ENOBUFS:
             self._sockets.pop(name).close()
             self.lost[name] = error.strerror or str(error)
 

@@ -147,9 +147,9 @@ IDS = {
         "check where the cable leads, and on a switch its VLANs and filters",
     ),
     "probe.lost": Meaning(
-        "error",
-        "a port was up when it was observed, and its interface went down or away while it was probed",
-        "see that its cable sits firmly and that nothing takes the interface down, then run again",
+        "warning",
+        "a port was up when it was observed, and its interface was set down or went away while it was probed",
+        "see what takes the interface down, then run again",
     ),
     "probe.missing": Meaning(
         "error",

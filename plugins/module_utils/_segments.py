@@ -80,12 +80,15 @@ def _heard(observations: Observations, members: t.Mapping[End, Member]) -> dict[
 
 
 def probing_findings(observations: Observations) -> list[Finding]:
-    """Return what probing has to say of each node by itself, whatever the plan."""
+    """Return what probing has to say of each node by itself."""
     return _lost_findings(observations) + _silent_findings(observations)
 
 
 def _lost_findings(observations: Observations) -> list[Finding]:
-    """Return an error for each port that was up when it was observed, and went while it was probed."""
+    """Return a warning for each port that was up when it was observed, and whose interface went while it was probed.
+
+    No error, which would give the node's rank to a spare: it may be back already, and where it is not, the pings before a start tell.
+    """
     members = ports(observations)
     return [
         planned(
@@ -93,7 +96,7 @@ def _lost_findings(observations: Observations) -> list[Finding]:
             host,
             f"{describe(members[host, name].device) if (host, name) in members else name} was up and then not: {reason}",
             "a port that stays up while it is looked at",
-            "see that its cable sits firmly and that nothing takes the interface down, then run again",
+            "see what takes the interface down, then run again",
         )
         for host, observation in observations.items()
         for name, reason in (observation.get("lost") or {}).items()

@@ -168,8 +168,8 @@ def test_a_recipe_is_judged_once_and_again_when_its_file_has_changed(monkeypatch
     first["arguments"].clear()
     assert recipes.read(str(path)) == yaml.safe_load(TEXT)
     assert load.call_count == 1
-    path.write_text(TEXT.replace("schema: 1", "schema: 2"))
-    assert any(line.startswith("schema: found 2") for line in refusal(path))
+    path.write_text(TEXT.replace("schema: 1", "schema: 22"))
+    assert any(line.startswith("schema: found 22") for line in refusal(path))
     path.unlink()
     assert refusal(path) == ["found no file there, wanted a YAML file"]
     path.write_text(TEXT)

@@ -443,3 +443,13 @@ PROVOKED = {
 @pytest.mark.parametrize("identifier", list(PROVOKED))
 def test_each_finding_of_spares_is_provoked(identifier: str) -> None:
     assert identifier in [finding["id"] for finding in PROVOKED[identifier]()["findings"]]
+
+
+@pytest.mark.parametrize("port", [RAIL, TWIN])
+def test_a_port_that_went_while_it_was_probed_costs_no_node_its_rank(port: str) -> None:
+    hosts = hearing(switch(3), [[(name, 0) for name in "abc"]])
+    assert ranks(plan_of(hosts, nodes=2)) == "ab"
+    hosts["a"]["lost"] = {port: "Network is down"}
+    found = plan_of(hosts, nodes=2)
+    assert ranks(found) == "ab"
+    assert told(found, "probe.lost")["host"] == "a"

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -14,6 +15,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Optional
+from unittest.mock import Mock
 
 import pytest
 
@@ -92,6 +94,16 @@ def test_an_interface_that_disappears_is_named_and_the_others_go_on(cables: list
     assert found["heard"]["left"] == [MACS["right"]]
     assert set(found["lost"]) == {"apart", "distant"}
     assert all(re.search("no such device|down", reason, re.IGNORECASE) for reason in found["lost"].values())
+
+
+@pytest.mark.parametrize(("number", "lost"), [(errno.EAGAIN, False), (errno.ENOBUFS, False), (errno.ENETDOWN, True), (errno.ENODEV, True)])
+def test_a_full_queue_passes(number: int, lost: bool) -> None:
+    station = _beacon.Station([], uuid.uuid4().hex)
+    packets = Mock(**{"getsockname.return_value": ("left", 0, 0, 1, bytes(6)), "send.side_effect": OSError(number, os.strerror(number))})
+    station._sockets["left"] = packets
+    station._send("left")
+    assert station.lost == ({"left": os.strerror(number)} if lost else {})
+    assert ("left" in station._sockets) is not lost
 
 
 @pytest.mark.parametrize("state", ["started", "finished"])
