@@ -10,7 +10,7 @@ import pytest
 
 from simulation import images
 from simulation.real_vllm import build
-from tests.acceptance.conftest import nodes, playbooks
+from tests.acceptance.conftest import nodes, playbooks, reach
 from tests.acceptance.harness import ROOT, Playbooks
 from tests.vllm.pair import RealPair, remove_all
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.images import Image
 
-__all__ = ["nodes", "playbooks"]
+__all__ = ["nodes", "playbooks", "reach"]
 VARIABLES = f"@{ROOT}/molecule/simulation/real_vllm/deploy.yml"
 
 
